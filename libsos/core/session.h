@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A shell session in a container, and commands beside it: descriptors, the
+ * driver's lines, status records, time limits. Knows nothing of pools. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sos/sos.h>
+
+#include "core/link.h"
+
+struct sos_session;
+
+struct sos_command {
+	const char *text;           /* or NULL with argv */
+	size_t text_length;
+	const char *const *argv;    /* standalone without a shell */
+	const void *stdin_data;     /* standalone */
+	size_t stdin_length;
+	const char *exec_id;        /* never NULL here */
+	int64_t timeout_ms;         /* 0: none */
+	int64_t max_output_bytes;   /* > 0 */
+	enum sos_streams streams;   /* standalone; MERGED or SEPARATE */
+	bool judge;
+};
+
+/* One a link at this time; freed before it. */
+int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_streams streams, int64_t deadline,
+		     struct sos_session **session, struct sos_error *error);
+/* No call may run on it (end the link first and wait for them). NULL accepted. */
+void sos_session_free(struct sos_session *session);
+/* Run in order of arrival; blocks. ENDED and LOST by the link; STATE once the session is over. `cancel_fd` (or -1)
+ * readable interrupts it as a time limit would (used for setup commands). */
+int sos_session_exec(struct sos_session *session, const struct sos_command *command, int cancel_fd,
+		     struct sos_result **result, struct sos_error *error);
+bool sos_session_busy(struct sos_session *session);
+
+enum sos_session_end { SOS_SESSION_ALIVE = 0, SOS_SESSION_EXITED = 1, SOS_SESSION_LOST = 2 };
+enum sos_session_end sos_session_state(struct sos_session *session);
+
+/* A process of its own; any number at once. With text, `shell` runs it ("bash -c" or "sh -c"). */
+int sos_standalone_exec(struct sos_link *link, enum sos_shell shell, const struct sos_command *command,
+			struct sos_result **result, struct sos_error *error);
+
+/* The sos-init program, embedded: what the pool places into its volume. */
+const void *sos_init_image(size_t *length);
+/* Its 64-bit FNV-1a hash in hex, for the volume's name. 17 bytes with the NUL. */
+void sos_init_hash(char hex[17]);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "util/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The contract says one line: line ends and control characters become spaces. */
+static void one_line(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = ' ';
+	size_t length = strlen(text);
+	while (length && text[length - 1] == ' ')
+		text[--length] = 0;
+}
+
+int sos_error_set(struct sos_error *error, int code, const char *format, ...)
+{
+	if (!error)
+		return code;
+	/* The arguments may point into the message that is being replaced. */
+	char text[sizeof(error->message)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	one_line(text);
+	error->code = code;
+	memcpy(error->message, text, strlen(text) + 1);
+	return code;
+}
+
+int sos_error_errno(struct sos_error *error, int code, int errnum, const char *format, ...)
+{
+	if (!error)
+		return code;
+	char text[sizeof(error->message)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return sos_error_set(error, code, "%s: %s", text, strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
+}
+
+int sos_error_nomem(struct sos_error *error)
+{
+	return sos_error_set(error, SOS_ERROR_MEMORY, "out of memory");
+}
+
+int sos_error_prefix(struct sos_error *error, int code, const char *format, ...)
+{
+	if (!error)
+		return code;
+	char text[sizeof(error->message)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return sos_error_set(error, error->code, "%s: %s", text, error->message);
+}
+
+int sos_error_copy(struct sos_error *to, const struct sos_error *from)
+{
+	if (to && to != from)
+		*to = *from;
+	return from->code;
+}
