@@ -77,7 +77,8 @@ enum sos_frame_type {
 enum sos_frame_scope {
 	SOS_SCOPE_PROCESS = 0,    /* the child itself */
 	SOS_SCOPE_GROUP = 1,      /* the child's process group */
-	SOS_SCOPE_FOREGROUND = 2, /* the foreground group of its terminal, the child's own if there is none */
+	SOS_SCOPE_FOREGROUND = 2, /* the foreground group of its terminal, the child's own if there is none; SIGKILL is
+				   * not sent to the shell's own group: the shell itself is in the foreground then */
 	SOS_SCOPE_TREE = 3        /* standalone: its session and every descendant, again until none is left (SIGKILL) */
 };
 
@@ -88,7 +89,9 @@ enum sos_frame_kind {
 
 enum sos_frame_end {
 	SOS_END_PASSED = 0, /* the next descriptor of the frame is the container's end of a pipe or a file */
-	SOS_END_IN = 1,     /* attach: init makes a pipe, child reads, DATA frames come from the library */
+	SOS_END_IN = 1,     /* attach: init makes a pipe, child reads, DATA frames come from the library. For a session
+			     * (its commands) the pipe is one page and CREDIT is given when the child has *read* the
+			     * bytes (the pipe is empty again): the library watches so whether the shell asks for more */
 	SOS_END_OUT = 2,    /* attach: init makes a pipe, child writes, DATA frames go to the library */
 	SOS_END_FILE = 3,   /* attach: init makes a memfd, filled by PUT frames */
 	SOS_END_NULL = 4,   /* /dev/null, read and write */
