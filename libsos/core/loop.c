@@ -31,6 +31,7 @@ struct sos_loop {
 	struct sos_watch **watches; /* by descriptor */
 	size_t watch_count;
 	struct sos_list timers;     /* by deadline, the next one first */
+	void *scratch;              /* SOS_LOOP_SCRATCH bytes, the thread's own */
 	void *current;              /* the watch or timer whose callback runs */
 };
 
@@ -120,9 +121,12 @@ int sos_loop_new(struct sos_loop **out, struct sos_error *error)
 	sos_list_init(&loop->timers);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->scratch = malloc(SOS_LOOP_SCRATCH);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = loop->wake_fd };
 	int r = 0;
-	if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+	if (!loop->scratch)
+		r = sos_error_nomem(error);
+	else if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
 	    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) < 0)
 		r = sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "cannot make the pool's event loop");
 	else if ((r = start_thread(loop)) != 0)
@@ -151,9 +155,15 @@ void sos_loop_free(struct sos_loop *loop)
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
 	free(loop->watches);
+	free(loop->scratch);
 	pthread_cond_destroy(&loop->idle);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
+}
+
+void *sos_loop_scratch(struct sos_loop *loop)
+{
+	return loop->scratch;
 }
 
 bool sos_loop_is_self(struct sos_loop *loop)

@@ -16,6 +16,9 @@ struct sos_loop;
 int sos_loop_new(struct sos_loop **loop, struct sos_error *error);
 /* Ends and joins the thread. Everything must have been removed before. NULL accepted. */
 void sos_loop_free(struct sos_loop *loop);
+/* A buffer of SOS_LOOP_SCRATCH bytes for callbacks, theirs until they return. */
+#define SOS_LOOP_SCRATCH (192u * 1024u)
+void *sos_loop_scratch(struct sos_loop *loop);
 bool sos_loop_is_self(struct sos_loop *loop); /* the calling thread is the loop's */
 
 struct sos_watch {

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/driver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char sos_driver_return[] = "\\builtin return $1\n";
+
+/* Quotes, because IFS is the user's. */
+#define RECORD "printf '\\0S%llu %%s %%s %%s\\0' \"$?\" \"$-\" \"${!-}\""
+
+enum sos_dialect sos_driver_first(enum sos_shell shell)
+{
+	switch (shell) {
+	case SOS_SHELL_BASH:
+		return SOS_DIALECT_BASH;
+	case SOS_SHELL_SH:
+		return SOS_DIALECT_SH;
+	case SOS_SHELL_NONE:
+		break;
+	}
+	return SOS_DIALECT_NONE;
+}
+
+enum sos_dialect sos_driver_next(enum sos_dialect dialect)
+{
+	return dialect == SOS_DIALECT_SH ? SOS_DIALECT_SH_LOW : SOS_DIALECT_NONE;
+}
+
+static size_t done(int n)
+{
+	return n > 0 && n < SOS_DRIVER_LINE ? (size_t)n : 0;
+}
+
+size_t sos_driver_open(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+{
+	unsigned long long n = sequence;
+	switch (dialect) {
+	case SOS_DIALECT_BASH:
+		return done(snprintf(line, SOS_DRIVER_LINE,
+				     "set +o history; history -c; set +H; set -o pipefail; shopt -s execfail; "
+				     "unset HISTFILE HISTSIZE HISTFILESIZE MAILCHECK; \\builtin " RECORD " >&243\n",
+				     n));
+	case SOS_DIALECT_SH:
+		return done(snprintf(line, SOS_DRIVER_LINE,
+				     "(set -o pipefail) && set -o pipefail; exec 3>&- 4>&- 5>&- 6>&-; unset MAILCHECK; "
+				     "\\command " RECORD " >&243\n",
+				     n));
+	case SOS_DIALECT_SH_LOW:
+		return done(snprintf(line, SOS_DRIVER_LINE,
+				     "(set -o pipefail) && set -o pipefail; unset MAILCHECK; "
+				     "\\command " RECORD " >&6\n",
+				     n));
+	case SOS_DIALECT_NONE:
+		break;
+	}
+	return 0;
+}
+
+static bool has(const struct sos_record *record, char flag)
+{
+	return strchr(record->flags, flag) != NULL;
+}
+
+/* Lines before the run: options off, a parser that an unfinished construct left broken made whole, $? restored. */
+static int run_prologue(char *line, size_t size, enum sos_dialect dialect, const struct sos_record *before)
+{
+	bool bash = dialect == SOS_DIALECT_BASH;
+	bool traced = has(before, 'x') || has(before, 'v');
+	/* Under set -e a status that is not 0 would end the shell here; it would have ended then. */
+	bool restore = before->code != 0 && !has(before, 'e');
+	char status[64] = "";
+	if (restore && bash)
+		snprintf(status, sizeof(status), "\\builtin . /proc/self/fd/%d %d;", SOS_FD_RETURN, before->code);
+	else if (restore)
+		snprintf(status, sizeof(status), "(exit %d);", before->code);
+	return snprintf(line, size, "%s%s%s", before->code == 2 && bash ? ";;\n" : "",
+			traced ? (bash ? "\\builtin set +xv\n" : "set +xv\n") : "", status);
+}
+
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence,
+		      const struct sos_record *before)
+{
+	unsigned long long n = sequence;
+	int at = run_prologue(line, SOS_DRIVER_LINE, dialect, before);
+	char *rest = line + at;
+	size_t left = (size_t)(SOS_DRIVER_LINE - at);
+	int more = 0;
+	switch (dialect) {
+	case SOS_DIALECT_BASH:
+		more = snprintf(rest, left,
+				"{ \\builtin . /proc/self/fd/239 243>&240;"
+				"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } "
+				"244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242\n",
+				n);
+		break;
+	case SOS_DIALECT_SH:
+		more = snprintf(rest, left,
+				"{ \\. /proc/self/fd/239 243>&240;"
+				"{ \\command " RECORD " >&243;\\exec 241>&244 242>&245; } "
+				"244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242\n",
+				n);
+		break;
+	case SOS_DIALECT_SH_LOW:
+		more = snprintf(rest, left,
+				"{ \\. /proc/self/fd/239 6>&3;"
+				"{ \\command " RECORD " >&6;\\exec 4>&7 5>&8; } "
+				"7>&1 8>&2 >&3 2>&3; } <&3 >&4 2>&5\n",
+				n);
+		break;
+	case SOS_DIALECT_NONE:
+		return 0;
+	}
+	return more > 0 && (size_t)more < left ? (size_t)(at + more) : 0;
+}
+
+size_t sos_driver_again(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+{
+	unsigned long long n = sequence;
+	switch (dialect) {
+	case SOS_DIALECT_BASH:
+		return done(snprintf(line, SOS_DRIVER_LINE,
+				     "\\builtin " RECORD " >&243;\\builtin unalias {;\\trap - DEBUG\n", n));
+	case SOS_DIALECT_SH:
+		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " >&243\n", n));
+	case SOS_DIALECT_SH_LOW:
+		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " >&6\n", n));
+	case SOS_DIALECT_NONE:
+		break;
+	}
+	return 0;
+}
+
+size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+{
+	unsigned long long n = sequence;
+	if (dialect != SOS_DIALECT_BASH)
+		return sos_driver_again(line, dialect, sequence);
+	return done(snprintf(line, SOS_DRIVER_LINE,
+			     ";;\nPOSIXLY_CORRECT=1\n\\unset -f builtin enable printf unset unalias trap set\n"
+			     "\\unset POSIXLY_CORRECT\n\\builtin enable builtin printf . exec trap set unset return\n"
+			     "\\builtin unalias {\n\\builtin . /proc/self/fd/%d 0;\\builtin " RECORD " >&243\n",
+			     SOS_FD_RETURN, n));
+}
+
+const char *sos_driver_prefix(enum sos_dialect dialect, const struct sos_record *before)
+{
+	bool bash = dialect == SOS_DIALECT_BASH;
+	if (has(before, 'x') && has(before, 'v'))
+		return bash ? "\\builtin set -xv\n" : "set -xv\n";
+	if (has(before, 'x'))
+		return bash ? "\\builtin set -x\n" : "set -x\n";
+	if (has(before, 'v'))
+		return bash ? "\\builtin set -v\n" : "set -v\n";
+	return "";
+}
+
+static bool number(const char **at, const char *end, char stop, uint64_t limit, uint64_t *value)
+{
+	uint64_t v = 0;
+	const char *p = *at;
+	while (p < end && *p >= '0' && *p <= '9') {
+		v = v * 10 + (uint64_t)(*p++ - '0');
+		if (v > limit)
+			return false;
+	}
+	if (p == *at || (stop ? p == end || *p != stop : p != end))
+		return false;
+	*value = v;
+	*at = p + (stop ? 1 : 0);
+	return true;
+}
+
+/* "S12 0 himBs 345", without its NULs. */
+static bool parse_body(const char *p, const char *end, struct sos_record *record)
+{
+	uint64_t code, last = 0;
+	struct sos_record r = { 0 };
+	if (p == end || *p++ != 'S' || !number(&p, end, ' ', UINT64_MAX / 20, &r.sequence) ||
+	    !number(&p, end, ' ', 255, &code))
+		return false;
+	const char *space = memchr(p, ' ', (size_t)(end - p));
+	if (!space || space - p >= SOS_DRIVER_FLAGS)
+		return false;
+	memcpy(r.flags, p, (size_t)(space - p));
+	p = space + 1;
+	if (p != end && !number(&p, end, 0, UINT32_MAX, &last))
+		return false;
+	r.code = (int)code;
+	r.last = (uint32_t)last;
+	*record = r;
+	return true;
+}
+
+size_t sos_record_parse(const char *data, size_t length, struct sos_record *record, bool *found)
+{
+	*found = false;
+	const char *start = memchr(data, 0, length);
+	if (!start)
+		return length; /* junk */
+	size_t junk = (size_t)(start - data);
+	const char *end = memchr(start + 1, 0, length - junk - 1);
+	if (!end)
+		return length - junk > 256 ? length : junk;
+	*found = parse_body(start + 1, end, record);
+	/* Where it is none, its closing NUL may open the next one. */
+	return (size_t)(end - data) + (*found ? 1 : 0);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is typed to a shell, and what its status records say. Pure.
+ *
+ * The user's text never goes down the command pipe. It lies in a file
+ * (descriptor SOS_FD_TEXT of the shell) that one line sources at top level:
+ *
+ *	{ \builtin . TEXT 243>&240; { record; re-export; } 244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242
+ *
+ * `.` (not eval, not typed text) keeps bash from printing "exit" and "[1] pid"
+ * and is what ^C unwinds first. Redirecting by duplicating from a high
+ * descriptor makes bash keep its saved copies above it, out of the user's
+ * reach. The record goes to the status pipe, which the user's text cannot see
+ * (243>&240). The re-export makes the user's own `exec >file` last. The inner
+ * group is mute, so that set -x and traps show no line of ours. All goes
+ * through `builtin`, so that there is only one name that shadowing could break;
+ * the line that repairs takes that away in POSIX mode, where no function can
+ * stand in for `unset`. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/link.h"
+
+/* Descriptors of a session's shell. */
+enum {
+	SOS_FD_RETURN = 238, /* a file: return $1 */
+	SOS_FD_TEXT = 239,
+	SOS_FD_NULL = 240,
+	SOS_FD_OUT = 241,
+	SOS_FD_ERR = 242,
+	SOS_FD_STATUS = 243,
+};
+
+enum sos_dialect {
+	SOS_DIALECT_BASH,
+	SOS_DIALECT_SH,     /* POSIX sh that takes descriptors above 9: busybox */
+	SOS_DIALECT_SH_LOW, /* one that does not: dash; ours are 3 to 8 then */
+	SOS_DIALECT_NONE
+};
+
+#define SOS_DRIVER_LINE 1024
+#define SOS_DRIVER_FLAGS 32
+
+struct sos_record {
+	uint64_t sequence;
+	int code;                     /* $? */
+	uint32_t last;                /* $! or 0 */
+	char flags[SOS_DRIVER_FLAGS]; /* $- */
+};
+
+/* The contents of SOS_FD_RETURN. */
+extern const char sos_driver_return[];
+
+/* The first dialect to try for a shell, and the next one after one that did not answer. */
+enum sos_dialect sos_driver_first(enum sos_shell shell);
+enum sos_dialect sos_driver_next(enum sos_dialect dialect);
+
+/* Lines; each gives its length in `line`. `sequence` comes back in the record. */
+size_t sos_driver_open(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
+/* Run what is in the text file. `before`: the record of the command before. */
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence,
+		      const struct sos_record *before);
+/* Report again: the shell asks for a line and no record came (^C, ${x?}, set -u). */
+size_t sos_driver_again(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
+/* And once more, after taking away whatever shadows what we use. */
+size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
+/* What must stand before the text in its file: options that were taken off for our own lines. */
+const char *sos_driver_prefix(enum sos_dialect dialect, const struct sos_record *before);
+
+/* Take the next whole record out of `data`: gives how many bytes are done with (0: more are needed) and whether
+ * `record` was filled. Anything that is no record is passed over. */
+size_t sos_record_parse(const char *data, size_t length, struct sos_record *record, bool *found);
