@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The bench: tasks that fill rows, run in turns, so that a busy moment of the
+ * machine hits all of them alike.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "http.h"
+#include "report.h"
+
+struct bench {
+	struct bench_report report;
+	const char *image;      /* of every sandbox and container; has bash and head */
+	const char *engine;     /* the Engine's socket, a path */
+	const char *inside;     /* the static helper's path */
+	const char *server;     /* sos-server's path */
+	const char *docker;     /* the docker program */
+	char label[64];         /* NAME=VALUE, on every container made here without the library */
+	size_t rounds, cycles;
+	bool quick;
+};
+
+/* Set by SIGINT, SIGTERM and SIGHUP: what runs winds up and cleans up. */
+extern atomic_bool bench_stopped;
+
+struct bench_task {
+	void *state;
+	struct bench_row *row;
+	/* Add `count` samples (or failures) to `samples`. */
+	void (*run)(void *state, size_t count, struct bench_samples *samples);
+	size_t per_round;
+};
+
+struct bench_tasks {
+	struct bench_task list[32];
+	size_t count;
+};
+
+void bench_tasks_add(struct bench_tasks *tasks, struct bench_row *row, void *state,
+		     void (*run)(void *state, size_t count, struct bench_samples *samples), size_t per_round);
+/* A short warm-up that is not counted, then all of them by turns. */
+void bench_tasks_run(struct bench_tasks *tasks, size_t rounds);
+
+/* One line on stderr of what goes on. */
+void bench_say(const char *what);
+
+/* rivals.c: what the same thing costs without us. */
+struct bench_rivals;
+struct bench_rivals *bench_rivals_new(struct bench *bench, const char *const *swerex);
+void bench_rivals_add(struct bench_rivals *rivals, struct bench_tasks *commands, struct bench_tasks *outputs);
+void bench_rivals_free(struct bench_rivals *rivals);
+
+/* library.c: the same by sos.h. */
+struct bench_library;
+struct bench_library *bench_library_new(struct bench *bench);
+void bench_library_add(struct bench_library *library, struct bench_tasks *commands, struct bench_tasks *outputs);
+void bench_library_free(struct bench_library *library);
+
+/* server.c: the same over HTTP, and what the daemon weighs. */
+struct bench_server;
+struct bench_server *bench_server_new(struct bench *bench);
+void bench_server_add(struct bench_server *server, struct bench_tasks *commands);
+/* 16 sandboxes at once: commands a second, memory. */
+void bench_server_crowd(struct bench_server *server);
+void bench_server_free(struct bench_server *server);
+
+/* lifecycle.c: starts and life cycles, ours and raw by turns. */
+void bench_lifecycles(struct bench *bench);

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Builds and runs the bench, prints its table and writes JSON beside it.
+#
+# usage: bench/run.sh [--no-peers] [--quick] [--strict] [--json FILE]
+#                     [--compare OLD.json] [--build DIRECTORY] [--image IMAGE]
+#
+#   --no-peers   leave SWE-ReX out (it needs PyPI and a Debian mirror)
+#   --quick      a few rounds, to see that everything runs
+#   --strict     exit 1 also when a target is missed, not only when calls failed
+#   --json       where the JSON goes (default: a file in the temporary directory)
+#   --compare    print this run against an earlier one
+#   --build      a build directory to keep and to use again
+#   --image      has bash and head (default: sos-test:bash, made from this machine's programs)
+#
+# Needs root or access to the Engine's socket; the rows on pinned cores need root.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(dirname "$here")
+label=sos.bench=$$
+peers=yes build='' json='' compare='' image='' flags=()
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--no-peers) peers=no ;;
+	--quick|--strict) flags+=("$1") ;;
+	--json) json=$2; shift ;;
+	--compare) compare=$2; shift ;;
+	--build) build=$2; shift ;;
+	--image) image=$2; shift ;;
+	*) sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
+	esac
+	shift
+done
+
+say() { echo "bench: $*" >&2; }
+die() { say "$*"; exit 2; }
+
+for tool in docker meson ninja; do
+	command -v $tool >/dev/null || die "needs $tool"
+done
+docker version >/dev/null 2>&1 || die "no Engine answers"
+
+scratch=$(mktemp -d)
+made_images=()
+cleanup() {
+	local left
+	trap '' INT TERM HUP
+	left=$(docker ps -aq --filter "label=$label")
+	[ -z "$left" ] || docker rm -fv $left >/dev/null 2>&1 || :
+	[ ${#made_images[@]} -eq 0 ] || docker image rm -f "${made_images[@]}" >/dev/null 2>&1 || :
+	rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+build=${build:-$scratch/build}
+json=${json:-${TMPDIR:-/tmp}/sos-bench-$(date +%Y%m%d-%H%M%S).json}
+
+say "building"
+[ -f "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$top" >"$scratch/log" 2>&1 ||
+	{ cat "$scratch/log" >&2; die "meson failed"; }
+ninja -C "$build" bench/sos-bench bench/sos-bench-inside sos-server/sos-server >"$scratch/log" 2>&1 ||
+	{ cat "$scratch/log" >&2; die "the build failed"; }
+
+if [ -z "$image" ]; then
+	image=sos-test:bash
+	docker image inspect $image >/dev/null 2>&1 ||
+		made_images+=(sos-test:bash sos-test:busybox sos-test:noshell sos-test:user)
+	sh "$top/tests/lib/images.sh" make
+fi
+
+# SWE-ReX: its packages in a venv, and an image with this machine's release of Python, so that the venv's compiled
+# modules fit inside too.
+peer=()
+if [ $peers = yes ]; then
+	say "installing SWE-ReX (not part of any measurement)"
+	command -v mmdebstrap >/dev/null || die "needs mmdebstrap for SWE-ReX's image; or use --no-peers"
+	. /etc/os-release
+	/usr/bin/python3 -m venv "$scratch/venv" || die "needs python3-venv; or use --no-peers"
+	"$scratch/venv/bin/pip" install -q swe-rex aiohttp || die "pip failed; or use --no-peers"
+	mmdebstrap --quiet --variant=essential --include=python3 --dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' "$VERSION_CODENAME" "$scratch/python.tar" ||
+		die "mmdebstrap failed; or use --no-peers"
+	made_images+=("sos-bench:$$")
+	docker import --change 'CMD ["python3"]' "$scratch/python.tar" "sos-bench:$$" >/dev/null
+	rm "$scratch/python.tar"
+	site=$("$scratch/venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	chmod 755 "$scratch"
+	peer=(-- "$scratch/venv/bin/python3" "$here/swerex_worker.py" "sos-bench:$$" "$site" "$label")
+fi
+
+status=0
+export PYTHONDONTWRITEBYTECODE=1
+"$build/bench/sos-bench" --image "$image" --inside "$build/bench/sos-bench-inside" \
+	--server "$build/sos-server/sos-server" --label "$label" --json "$json" "${flags[@]}" "${peer[@]}" &
+# In the background and waited for, so that a signal reaches the trap; ^C reaches sos-bench by itself.
+bench=$!
+trap 'kill -INT $bench 2>/dev/null; wait $bench; exit 130' INT TERM HUP
+wait $bench || status=$?
+[ ! -f "$json" ] || echo "JSON: $json"
+[ -z "$compare" ] || /usr/bin/python3 "$here/compare.py" "$compare" "$json"
+exit $status
