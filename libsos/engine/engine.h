@@ -88,6 +88,7 @@ struct sos_engine_container_spec {
 	bool no_new_privileges;
 	bool auto_remove;
 	bool open_stdin;                        /* OpenStdin, not StdinOnce, AttachStdin/out/err */
+	bool volume_writable;                   /* for the helper that fills it: archive_put into a read-only one is refused */
 };
 /* POST /containers/create (Cmd empty, Healthcheck NONE, log driver none, Tty false). `id` is malloc'd.
  * Image missing: SOS_ERROR_IMAGE. A bind source that the Engine does not have: SOS_ERROR_UNSUPPORTED.

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SOS_HTTP_HEAD_LIMIT 32768
+#define SOS_HTTP_HEAD_LIMIT 16384
 
 struct sos_http_head {
 	int status;             /* 100 to 599 */
