@@ -32,6 +32,16 @@ uint32_t harness_transport(const char *name)
 	tap_bail("no such transport: %s", name);
 }
 
+const char *harness_name(void)
+{
+	static char names[64][40];
+	static unsigned next;
+	char *name = names[next % 64];
+
+	snprintf(name, sizeof names[0], "test-%d-%u", (int)getpid(), next++);
+	return name;
+}
+
 static void show_event(void *data, const struct sos_event *event)
 {
 	tap_diag("event %u %s %s", event->type, event->sandbox_id ? event->sandbox_id : "-", event->message);
@@ -191,6 +201,44 @@ bool harness_container_exists(const char *id)
 	if (status != 200 && status != 404)
 		tap_bail("the Engine answers %ld when asked for container %s", status, id);
 	return status == 200;
+}
+
+int harness_pool_containers(const char *pool_name)
+{
+	char label[128];
+
+	snprintf(label, sizeof label, "sos.pool=%s", pool_name);
+	return harness_containers(label);
+}
+
+uint32_t harness_state(struct sos_sandbox *sandbox)
+{
+	struct sos_error error = SOS_ERROR_INIT;
+	struct sos_sandbox_info *info = NULL;
+	uint32_t state;
+
+	if (sos_sandbox_get_info(sandbox, &info, &error) < 0)
+		tap_bail("info of a sandbox: %s", error.message);
+	state = info->state;
+	sos_sandbox_info_free(info);
+	return state;
+}
+
+struct wanted_state {
+	struct sos_sandbox *sandbox;
+	uint32_t state;
+};
+
+static bool has_state(void *data)
+{
+	struct wanted_state *wanted = data;
+
+	return harness_state(wanted->sandbox) == wanted->state;
+}
+
+bool harness_wait_state(struct sos_sandbox *sandbox, uint32_t state)
+{
+	return harness_wait(has_state, &(struct wanted_state){ sandbox, state }, 20000);
 }
 
 bool harness_wait(bool (*condition)(void *data), void *data, int64_t timeout_ms)

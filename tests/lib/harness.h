@@ -18,6 +18,9 @@
 /* The transport named "socket", "attach" or "auto"; ends the program on another name. */
 uint32_t harness_transport(const char *name);
 
+/* A pool name of this process that was not given out before. */
+const char *harness_name(void);
+
 /* A pool that owns a unique name. With SOS_TEST_VERBOSE set its events are shown. */
 struct sos_pool *harness_pool(uint32_t capacity, uint32_t transport);
 /* The same from the caller's options, NULL fields and all. */
@@ -27,7 +30,7 @@ struct sos_pool *harness_pool_with(struct sos_pool_options *options);
 struct sos_sandbox *harness_start(struct sos_pool *pool, const char *image);
 struct sos_sandbox *harness_start_spec(struct sos_pool *pool, const struct sos_sandbox_spec *spec);
 
-/* Run in the session; the result is the caller's. */
+/* Run in the session; the result is the caller's, who checks it. */
 struct sos_result *harness_run(struct sos_sandbox *sandbox, const char *command);
 struct sos_result *harness_exec(struct sos_sandbox *sandbox, const struct sos_exec_options *options);
 /* Run in the session and report a point: exit code 0 and exactly this output. */
@@ -41,8 +44,14 @@ void harness_stop(struct sos_sandbox *sandbox);
 int harness_containers(const char *label);
 /* Whether the Engine has a container of that id or name, in whatever state. */
 bool harness_container_exists(const char *id);
+/* How many containers of that pool the Engine has. */
+int harness_pool_containers(const char *pool_name);
 /* Wait until `condition(data)`; false after `timeout_ms`. Looks every 10 ms: for what offers nothing to wait on. */
 bool harness_wait(bool (*condition)(void *data), void *data, int64_t timeout_ms);
+
+/* A state of a sandbox, waited for; false after 20 s. */
+bool harness_wait_state(struct sos_sandbox *sandbox, uint32_t state);
+uint32_t harness_state(struct sos_sandbox *sandbox);
 
 /* Of this process. */
 int harness_descriptors(void);
