@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "engine/address.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "util/error.h"
@@ -20,11 +23,12 @@ static int parse_unix(const char *path, struct sos_address *a, struct sos_error 
 {
 	if (*path != '/')
 		return sos_error_set(error, SOS_ERROR_INVALID,
-				     "Engine address \"%s\": its path must be absolute, as in " DEFAULT_ADDRESS, a->text);
+				     "Engine address \"%s\": its path must be absolute, as in " DEFAULT_ADDRESS,
+				     a->text);
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return sos_error_set(error, SOS_ERROR_INVALID,
-				     "Engine address \"%s\": its path is longer than a socket's may be (%zu bytes)", a->text,
-				     sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+				     "Engine address \"%s\": its path is longer than a socket's may be (%zu bytes)",
+				     a->text, sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	a->socket_path = strdup(path);
 	a->base_url = strdup("http://docker");
 	a->host = strdup("docker");
@@ -39,9 +43,11 @@ static int set_certificates(struct sos_address *a, struct sos_error *error)
 		below = "/.docker";
 	}
 	if (!directory)
-		return sos_error_set(error, SOS_ERROR_INVALID,
-				     "Engine address \"%s\": DOCKER_TLS_VERIFY is set, so set DOCKER_CERT_PATH to the folder of "
-				     "ca.pem, cert.pem and key.pem", a->text);
+		return sos_error_set(
+			error, SOS_ERROR_INVALID,
+			"Engine address \"%s\": DOCKER_TLS_VERIFY is set, so set DOCKER_CERT_PATH to the folder of "
+			"ca.pem, cert.pem and key.pem",
+			a->text);
 	if (asprintf(&a->ca, "%s%s/ca.pem", directory, below) < 0)
 		a->ca = NULL;
 	if (asprintf(&a->cert, "%s%s/cert.pem", directory, below) < 0)
@@ -84,7 +90,8 @@ static int parse_tcp(const char *rest, struct sos_address *a, struct sos_error *
 		return sos_error_nomem(error);
 	if (!authority_valid(authority, &has_port)) {
 		free(authority);
-		return sos_error_set(error, SOS_ERROR_INVALID, "Engine address \"%s\": not of the form tcp://HOST:PORT", a->text);
+		return sos_error_set(error, SOS_ERROR_INVALID, "Engine address \"%s\": not of the form tcp://HOST:PORT",
+				     a->text);
 	}
 	a->tls = setting("DOCKER_TLS_VERIFY") != NULL;
 	if (asprintf(&a->host, "%s%s", authority, has_port ? "" : a->tls ? ":2376" : ":2375") < 0)
@@ -114,15 +121,60 @@ int sos_address_parse(const char *address, struct sos_address *parsed, struct so
 	else if (strncmp(text, "tcp://", 6) == 0)
 		r = parse_tcp(text + 6, &a, error);
 	else
-		r = sos_error_set(error, SOS_ERROR_INVALID,
-				  "Engine address \"%s\": use unix:///PATH or tcp://HOST:PORT (in DOCKER_HOST, or as an option)",
-				  text);
+		r = sos_error_set(
+			error, SOS_ERROR_INVALID,
+			"Engine address \"%s\": use unix:///PATH or tcp://HOST:PORT (in DOCKER_HOST, or as an option)",
+			text);
 	if (r < 0) {
 		sos_address_clear(&a);
 		return r;
 	}
 	*parsed = a;
 	return 0;
+}
+
+/* The one group of the socket's owner, by name if it has one. */
+static void group_of(const char *path, char *name, size_t size)
+{
+	struct stat status;
+	struct group group, *found = NULL;
+	char buffer[2048];
+	name[0] = 0;
+	if (stat(path, &status) < 0)
+		return;
+	getgrgid_r(status.st_gid, &group, buffer, sizeof(buffer), &found);
+	if (found)
+		snprintf(name, size, "%s", found->gr_name);
+	else
+		snprintf(name, size, "%u", status.st_gid);
+}
+
+int sos_address_unreachable(const struct sos_address *address, int errnum, const char *message, struct sos_error *error)
+{
+	const char *text = address->text, *words = errnum ? strerrordesc_np(errnum) : NULL;
+	char group[64] = "";
+	if (!address->socket_path || !words)
+		return sos_error_set(error, SOS_ERROR_UNREACHABLE,
+				     "Docker Engine at %s: %s: is it running? set DOCKER_HOST to use another", text,
+				     *message ? message
+				     : words  ? words
+					      : "no connection");
+	if (errnum == EACCES || errnum == EPERM)
+		group_of(address->socket_path, group, sizeof(group));
+	if (*group)
+		return sos_error_set(
+			error, SOS_ERROR_UNREACHABLE,
+			"Docker Engine at %s: %s: the socket is for its owner and the group \"%s\": join that group "
+			"(usermod -aG %s USER, then log in again), or set DOCKER_HOST to use another",
+			text, words, group, group);
+	if (errnum == EACCES || errnum == EPERM)
+		return sos_error_set(
+			error, SOS_ERROR_UNREACHABLE,
+			"Docker Engine at %s: %s: ask for access to that socket, or set DOCKER_HOST to use another",
+			text, words);
+	return sos_error_set(error, SOS_ERROR_UNREACHABLE,
+			     "Docker Engine at %s: %s: is the Engine running? set DOCKER_HOST to use another", text,
+			     words);
 }
 
 void sos_address_clear(struct sos_address *address)

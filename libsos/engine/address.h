@@ -20,3 +20,8 @@ struct sos_address {
  * empty, with ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH, then of ~/.docker. INVALID, MEMORY. */
 int sos_address_parse(const char *address, struct sos_address *parsed, struct sos_error *error);
 void sos_address_clear(struct sos_address *address);
+
+/* The error of a connection that can't be made, with what to do about it. `errnum` 0: not known; `message`: the
+ * transport's own words. Returns SOS_ERROR_UNREACHABLE. */
+int sos_address_unreachable(const struct sos_address *address, int errnum, const char *message,
+			    struct sos_error *error);

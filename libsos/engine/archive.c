@@ -25,7 +25,11 @@ int sos_engine_archive_put(struct sos_engine *engine, const char *id, const char
 	if (archive_path(engine, id, path, &url) < 0)
 		return sos_error_nomem(error);
 	struct sos_transport_request request = {
-		.method = "PUT", .path = url.data, .content_type = "application/x-tar", .body = tar, .body_length = length,
+		.method = "PUT",
+		.path = url.data,
+		.content_type = "application/x-tar",
+		.body = tar,
+		.body_length = length,
 	};
 	int r = sos_transport_request(sos_engine_transport(engine), &request, call, &answer, error);
 	if (r < 0)
@@ -56,18 +60,23 @@ int sos_engine_archive_size(struct sos_engine *engine, const char *id, const cha
 	if (archive_path(engine, id, path, &url) < 0)
 		return sos_error_nomem(error);
 	struct sos_transport_request request = {
-		.method = "HEAD", .path = url.data, .header = "X-Docker-Container-Path-Stat",
+		.method = "HEAD",
+		.path = url.data,
+		.header = "X-Docker-Container-Path-Stat",
 	};
 	int r = sos_transport_request(sos_engine_transport(engine), &request, call, &answer, error);
 	if (r < 0)
 		return sos_error_prefix(error, r, "look for \"%s\" in container \"%.12s\"", path, id);
 	if (answer.status == 404) /* an answer to HEAD has no words */
-		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "look for \"%s\" in container \"%.12s\": not found (404)", path, id);
+		return sos_error_set(error, SOS_ERROR_NOT_FOUND,
+				     "look for \"%s\" in container \"%.12s\": not found (404)", path, id);
 	if (answer.status != 200)
-		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "look for \"%s\" in container \"%.12s\"", path, id);
+		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "look for \"%s\" in container \"%.12s\"",
+					   path, id);
 	if (read_size(&answer.header, size) < 0)
 		return sos_error_set(error, SOS_ERROR_ENGINE,
-				     "look for \"%s\" in container \"%.12s\": the Engine's X-Docker-Container-Path-Stat makes no sense",
+				     "look for \"%s\" in container \"%.12s\": the Engine's "
+				     "X-Docker-Container-Path-Stat makes no sense",
 				     path, id);
 	return 0;
 }

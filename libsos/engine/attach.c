@@ -11,10 +11,10 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/channel.h"
 #include "engine/request.h"
 #include "util/error.h"
 #include "util/guard.h"
@@ -31,8 +31,8 @@ struct sos_engine_stream {
 	struct sos_deframe deframe;
 	struct sos_chunked chunked;
 	bool is_chunked, ended;
-	size_t start, end;            /* in `in`: received, neither decoded nor read */
-	size_t slice, slice_end;      /* within start..end: payload of a chunk; with no chunks all of it */
+	size_t start, end;       /* in `in`: received, neither decoded nor read */
+	size_t slice, slice_end; /* within start..end: payload of a chunk; with no chunks all of it */
 	uint8_t in[INPUT_SIZE];
 };
 
@@ -51,42 +51,6 @@ static void stream_guard(struct sos_engine_stream **stream)
 
 /* ---- the request ---- */
 
-static int send_all(struct sos_channel *channel, const struct sos_buffer *request, const struct sos_engine_call *call,
-		    struct sos_error *error)
-{
-	for (size_t sent = 0; sent < request->length;) {
-		ssize_t n = sos_channel_send(channel, request->data + sent, request->length - sent);
-		if (n == -EAGAIN) {
-			int r = sos_channel_wait(channel, POLLOUT, call, error);
-			if (r < 0)
-				return r;
-		} else if (n < 0) {
-			return sos_error_errno(error, SOS_ERROR_UNREACHABLE, (int)-n, "the connection to the Engine broke");
-		} else {
-			sent += (size_t)n;
-		}
-	}
-	return 0;
-}
-
-/* One receive that blocks. `*length` 0: the end. */
-static int receive(struct sos_channel *channel, void *data, size_t *length, const struct sos_engine_call *call,
-		   struct sos_error *error)
-{
-	for (;;) {
-		ssize_t n = sos_channel_receive(channel, data, *length);
-		if (n >= 0) {
-			*length = (size_t)n;
-			return 0;
-		}
-		if (n != -EAGAIN)
-			return sos_error_errno(error, SOS_ERROR_UNREACHABLE, (int)-n, "the connection to the Engine broke");
-		int r = sos_channel_wait(channel, POLLIN, call, error);
-		if (r < 0)
-			return r;
-	}
-}
-
 /* Everything up to the end of the answer's head; what came with it stays in start..end. */
 static int receive_head(struct sos_engine_stream *s, const struct sos_engine_call *call, struct sos_http_head *head,
 			struct sos_error *error)
@@ -103,11 +67,12 @@ static int receive_head(struct sos_engine_stream *s, const struct sos_engine_cal
 		size_t n = sizeof(s->in) - s->end;
 		if (!n)
 			return sos_error_set(error, SOS_ERROR_ENGINE, "the Engine's answer has no end to its head");
-		int r = receive(s->channel, s->in + s->end, &n, call, error);
+		int r = sos_channel_receive_some(s->channel, s->in + s->end, &n, call, error);
 		if (r < 0)
 			return r;
 		if (!n)
-			return sos_error_set(error, SOS_ERROR_UNREACHABLE, "the Engine closed the connection without an answer");
+			return sos_error_set(error, SOS_ERROR_UNREACHABLE,
+					     "the Engine closed the connection without an answer");
 		s->end += n;
 	}
 }
@@ -135,7 +100,7 @@ static int receive_refusal(struct sos_engine_stream *s, const struct sos_engine_
 		if (enough || body->length >= REFUSAL_LIMIT)
 			return 0;
 		size_t n = sizeof(s->in);
-		int r = receive(s->channel, s->in, &n, call, error);
+		int r = sos_channel_receive_some(s->channel, s->in, &n, call, error);
 		if (r < 0 || !n)
 			return r;
 		s->start = 0;
@@ -176,7 +141,7 @@ int sos_engine_attach(struct sos_engine *engine, const char *id, const struct so
 		return sos_error_nomem(error);
 	int r = sos_channel_open(sos_engine_transport(engine), call, &s->channel, error);
 	if (!r)
-		r = send_all(s->channel, &request, call, error);
+		r = sos_channel_send_all(s->channel, request.data, request.length, call, error);
 	if (!r)
 		r = receive_head(s, call, &head, error);
 	if (r < 0)

@@ -113,7 +113,8 @@ static int create_body(const struct sos_engine_container_spec *spec, struct sos_
 /* The Engine has other directories than we: it is remote, or in a machine or container of its own. */
 static bool no_such_source(const struct sos_transport_answer *answer)
 {
-	return sos_request_says(answer, "bind source path does not exist") || sos_request_says(answer, "ounts denied") ||
+	return sos_request_says(answer, "bind source path does not exist") ||
+	       sos_request_says(answer, "ounts denied") ||
 	       (sos_request_says(answer, "statfs ") && sos_request_says(answer, "no such file or directory")) ||
 	       sos_request_says(answer, "error while creating mount source path");
 }
@@ -126,10 +127,12 @@ static int create_refused(const struct sos_transport_answer *answer, const struc
 	if (image)
 		return sos_request_refused(answer, SOS_ERROR_IMAGE, error, "image \"%s\": not found", spec->image);
 	if (answer->status == 409 || sos_request_says(answer, "is already in use"))
-		return sos_request_refused(answer, SOS_ERROR_OWNED, error, "create container \"%s\": its name is taken", spec->name);
+		return sos_request_refused(answer, SOS_ERROR_OWNED, error, "create container \"%s\": its name is taken",
+					   spec->name);
 	if (spec->bind_source && no_such_source(answer))
 		return sos_request_refused(answer, SOS_ERROR_UNSUPPORTED, error,
-					   "create container \"%s\": the Engine does not share our file system", spec->name);
+					   "create container \"%s\": the Engine does not share our file system",
+					   spec->name);
 	return sos_request_refused(answer, SOS_ERROR_ENGINE, error, "create container \"%s\"", spec->name);
 }
 
@@ -141,7 +144,8 @@ int sos_engine_container_create(struct sos_engine *engine, const struct sos_engi
 	SOS_AUTO_JSON struct sos_json *json = NULL;
 	if (create_body(spec, &body) < 0)
 		return sos_error_nomem(error);
-	int r = sos_request_run(engine, "POST", &body, call, &answer, error, "/containers/create?name=", spec->name, NULL);
+	int r = sos_request_run(engine, "POST", &body, call, &answer, error, "/containers/create?name=", spec->name,
+				NULL);
 	if (r < 0)
 		return sos_error_prefix(error, r, "create container \"%s\"", spec->name);
 	if (answer.status != 201)
@@ -149,7 +153,8 @@ int sos_engine_container_create(struct sos_engine *engine, const struct sos_engi
 	json = sos_request_json(&answer, error);
 	const char *text = sos_json_get_string(json, "Id");
 	if (!*text)
-		return sos_error_set(error, SOS_ERROR_ENGINE, "create container \"%s\": the Engine's answer has no id", spec->name);
+		return sos_error_set(error, SOS_ERROR_ENGINE, "create container \"%s\": the Engine's answer has no id",
+				     spec->name);
 	char *copy = strdup(text);
 	if (!copy)
 		return sos_error_nomem(error);
@@ -169,7 +174,8 @@ int sos_engine_container_start(struct sos_engine *engine, const char *id, const 
 	if (answer.status == 204 || answer.status == 304)
 		return 0;
 	if (answer.status == 404 && sos_request_says(&answer, "o such container"))
-		return sos_request_refused(&answer, SOS_ERROR_NOT_FOUND, error, "start container \"%.12s\": not found", id);
+		return sos_request_refused(&answer, SOS_ERROR_NOT_FOUND, error, "start container \"%.12s\": not found",
+					   id);
 	if (no_such_source(&answer))
 		return sos_request_refused(&answer, SOS_ERROR_UNSUPPORTED, error,
 					   "start container \"%.12s\": the Engine does not share our file system", id);
@@ -182,8 +188,8 @@ static int wait_removed(struct sos_engine *engine, const char *id, const struct 
 {
 	SOS_AUTO_ANSWER struct sos_transport_answer answer = SOS_TRANSPORT_ANSWER_INIT;
 	SOS_AUTO_JSON struct sos_json *json = NULL;
-	int r = sos_request_run(engine, "POST", NULL, call, &answer, error, "/containers/", id, "/wait?condition=removed",
-				NULL);
+	int r = sos_request_run(engine, "POST", NULL, call, &answer, error, "/containers/", id,
+				"/wait?condition=removed", NULL);
 	if (r < 0 || answer.status == 404)
 		return r;
 	if (answer.status != 200)
@@ -264,12 +270,14 @@ int sos_engine_container_inspect(struct sos_engine *engine, const char *id, cons
 	if (r < 0)
 		return sos_error_prefix(error, r, "inspect container \"%.12s\"", id);
 	if (answer.status == 404)
-		return sos_request_refused(&answer, SOS_ERROR_NOT_FOUND, error, "inspect container \"%.12s\": not found", id);
+		return sos_request_refused(&answer, SOS_ERROR_NOT_FOUND, error,
+					   "inspect container \"%.12s\": not found", id);
 	if (answer.status != 200)
 		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "inspect container \"%.12s\"", id);
 	json = sos_request_json(&answer, error);
 	if (!sos_json_is_object(sos_json_get(json, "State")))
-		return sos_error_set(error, SOS_ERROR_ENGINE, "inspect container \"%.12s\": the Engine's answer has no state", id);
+		return sos_error_set(error, SOS_ERROR_ENGINE,
+				     "inspect container \"%.12s\": the Engine's answer has no state", id);
 	return read_inspected(json, container, error);
 }
 
@@ -296,7 +304,8 @@ static bool read_listed(const struct sos_json *json, struct sos_engine_container
 	const char *name = sos_json_string(sos_json_first(sos_json_get(json, "Names")));
 	c->running = strcmp(sos_json_get_string(json, "State"), "running") == 0;
 	return set_text(&c->id, sos_json_get_string(json, "Id")) && set_text(&c->name, plain_name(name)) &&
-	       set_text(&c->state, sos_json_get_string(json, "State")) && read_labels(sos_json_get(json, "Labels"), &c->labels);
+	       set_text(&c->state, sos_json_get_string(json, "State")) &&
+	       read_labels(sos_json_get(json, "Labels"), &c->labels);
 }
 
 void sos_engine_container_list_free(struct sos_engine_container *containers, size_t count)
@@ -314,14 +323,16 @@ int sos_engine_container_list(struct sos_engine *engine, const char *const *labe
 	SOS_AUTO_JSON struct sos_json *json = NULL;
 	if (sos_request_label_filter(&filter, labels) < 0)
 		return sos_error_nomem(error);
-	int r = sos_request_run(engine, "GET", NULL, call, &answer, error, "/containers/json?all=1&filters=", filter.data, NULL);
+	int r = sos_request_run(engine, "GET", NULL, call, &answer, error,
+				"/containers/json?all=1&filters=", filter.data, NULL);
 	if (r < 0)
 		return sos_error_prefix(error, r, "list containers");
 	if (answer.status != 200)
 		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "list containers");
 	json = sos_request_json(&answer, error);
 	if (!sos_json_is_array(json))
-		return sos_error_set(error, SOS_ERROR_ENGINE, "list containers: the Engine's answer is not a JSON list");
+		return sos_error_set(error, SOS_ERROR_ENGINE,
+				     "list containers: the Engine's answer is not a JSON list");
 	size_t n = sos_json_count(json), i = 0;
 	struct sos_engine_container *list = calloc(n + 1, sizeof(*list));
 	bool complete = list != NULL;

@@ -108,15 +108,18 @@ static int negotiate(struct sos_engine *engine, const struct sos_json *version, 
 	int newest = parse_version(sos_json_get_string(version, "ApiVersion"));
 	int oldest = parse_version(sos_json_get_string(version, "MinAPIVersion")); /* podman's may be missing: -1 */
 	if (newest < 0)
-		return sos_error_set(error, SOS_ERROR_ENGINE, "Docker Engine at %s: GET /version does not tell its API version", address);
+		return sos_error_set(error, SOS_ERROR_ENGINE,
+				     "Docker Engine at %s: GET /version does not tell its API version", address);
 	if (newest < API_OLDEST)
 		return sos_error_set(error, SOS_ERROR_ENGINE,
-				     "Docker Engine at %s: its API 1.%d is too old: 1.%d (Engine 19.03) is needed", address, newest,
-				     API_OLDEST);
+				     "Docker Engine at %s: its API 1.%d is too old: 1.%d (Engine 19.03) is needed",
+				     address, newest, API_OLDEST);
 	if (oldest > API_NEWEST)
 		return sos_error_set(error, SOS_ERROR_ENGINE,
-				     "Docker Engine at %s: it takes no API older than 1.%d and this library speaks 1.%d: use a newer "
-				     "library", address, oldest, API_NEWEST);
+				     "Docker Engine at %s: it takes no API older than 1.%d and this library speaks "
+				     "1.%d: use a newer "
+				     "library",
+				     address, oldest, API_NEWEST);
 	*minor = newest < API_NEWEST ? newest : API_NEWEST;
 	return 0;
 }
@@ -159,7 +162,8 @@ int sos_engine_connect(struct sos_engine *engine, const struct sos_engine_call *
 		return r;
 	version = sos_request_json(&answer, error);
 	if (!version)
-		return sos_error_prefix(error, SOS_ERROR_ENGINE, "Docker Engine at %s: GET /version", sos_engine_address(engine));
+		return sos_error_prefix(error, SOS_ERROR_ENGINE, "Docker Engine at %s: GET /version",
+					sos_engine_address(engine));
 	r = negotiate(engine, version, &minor, error);
 	if (r < 0)
 		return r;
@@ -171,10 +175,12 @@ int sos_engine_connect(struct sos_engine *engine, const struct sos_engine_call *
 	if (r < 0)
 		return r;
 	if (answer.status != 200)
-		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "Docker Engine at %s: GET /info", sos_engine_address(engine));
+		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "Docker Engine at %s: GET /info",
+					   sos_engine_address(engine));
 	info = sos_request_json(&answer, error);
 	if (!info)
-		return sos_error_prefix(error, SOS_ERROR_ENGINE, "Docker Engine at %s: GET /info", sos_engine_address(engine));
+		return sos_error_prefix(error, SOS_ERROR_ENGINE, "Docker Engine at %s: GET /info",
+					sos_engine_address(engine));
 	copy(f.version, sizeof(f.version), sos_json_get_string(version, "Version"));
 	copy(f.architecture, sizeof(f.architecture), sos_json_get_string(version, "Arch"));
 	snprintf(f.api_version, sizeof(f.api_version), "%d.%d", API_MAJOR, minor);

@@ -17,8 +17,9 @@ static int parse_reference(const char *reference, struct sos_image_ref *ref, str
 {
 	const char *why = NULL;
 	if (sos_image_ref_parse(reference, ref, &why) < 0)
-		return sos_error_set(error, SOS_ERROR_INVALID, "image \"%s\": not a reference of the form NAME[:TAG][@DIGEST]: %s",
-				     reference, why);
+		return sos_error_set(error, SOS_ERROR_INVALID,
+				     "image \"%s\": not a reference of the form NAME[:TAG][@DIGEST]: %s", reference,
+				     why);
 	return 0;
 }
 
@@ -75,7 +76,8 @@ int sos_engine_image_inspect(struct sos_engine *engine, const char *reference, c
 		return sos_request_refused(&answer, SOS_ERROR_ENGINE, error, "image \"%s\": inspect", reference);
 	json = sos_request_json(&answer, error);
 	if (!json || !sos_json_is_object(json))
-		return sos_error_set(error, SOS_ERROR_ENGINE, "image \"%s\": inspect: the Engine's answer is not a JSON object", reference);
+		return sos_error_set(error, SOS_ERROR_ENGINE,
+				     "image \"%s\": inspect: the Engine's answer is not a JSON object", reference);
 	return read_image(json, image, error);
 }
 
@@ -109,18 +111,20 @@ static int pull_object(struct pull *pull)
 {
 	SOS_AUTO_JSON struct sos_json *json = sos_json_parse(pull->split.object.data, pull->split.object.length);
 	if (!json)
-		return sos_error_set(pull->error, SOS_ERROR_IMAGE, "image \"%s\": pull failed: the Engine's progress is not JSON",
-				     pull->reference);
+		return sos_error_set(pull->error, SOS_ERROR_IMAGE,
+				     "image \"%s\": pull failed: the Engine's progress is not JSON", pull->reference);
 	const char *words = sos_json_get_string(sos_json_get(json, "errorDetail"), "message");
 	if (!*words)
 		words = sos_json_get_string(json, "error");
 	if (*words)
-		return sos_error_set(pull->error, SOS_ERROR_IMAGE, "image \"%s\": pull failed: %.600s", pull->reference, words);
+		return sos_error_set(pull->error, SOS_ERROR_IMAGE, "image \"%s\": pull failed: %.600s", pull->reference,
+				     words);
 	const struct sos_json *detail = sos_json_get(json, "progressDetail");
 	char line[256];
 	clean_line(sos_json_get_string(json, "id"), sos_json_get_string(json, "status"), line);
 	if (pull->progress && *line) {
-		int64_t current = sos_json_get_integer(detail, "current"), total = sos_json_get_integer(detail, "total");
+		int64_t current = sos_json_get_integer(detail, "current"),
+			total = sos_json_get_integer(detail, "total");
 		pull->progress(pull->data, line, current > 0 ? current : 0, total > 0 ? total : 0);
 	}
 	return 0;
@@ -132,7 +136,8 @@ static int pull_sink(void *data, const char *bytes, size_t length)
 	while (length) {
 		size_t used = sos_json_split_read(&pull->split, bytes, length);
 		if (pull->split.bad)
-			return sos_error_set(pull->error, SOS_ERROR_IMAGE, "image \"%s\": pull failed: the Engine's progress is not JSON",
+			return sos_error_set(pull->error, SOS_ERROR_IMAGE,
+					     "image \"%s\": pull failed: the Engine's progress is not JSON",
 					     pull->reference);
 		int r = pull->split.complete ? pull_object(pull) : 0;
 		if (r < 0)
@@ -147,7 +152,8 @@ static int pull_path(struct sos_engine *engine, const struct sos_image_ref *ref,
 {
 	/* The Engine takes a digest in `tag` too, and without one of them it would pull every tag there is. */
 	const char *tag = *ref->digest ? ref->digest : ref->tag;
-	if (sos_request_begin_path(engine, path) < 0 || sos_buffer_append_string(path, "/images/create?fromImage=") < 0 ||
+	if (sos_request_begin_path(engine, path) < 0 ||
+	    sos_buffer_append_string(path, "/images/create?fromImage=") < 0 ||
 	    sos_percent_append(path, ref->name, NULL) < 0 || sos_buffer_append_string(path, "&tag=") < 0)
 		return -1;
 	return sos_percent_append(path, tag, NULL);
@@ -165,11 +171,14 @@ int sos_engine_image_pull(struct sos_engine *engine, const char *reference, cons
 	if (r < 0)
 		return r;
 	if (ref.is_id)
-		return sos_error_set(error, SOS_ERROR_IMAGE, "image \"%s\": not here, and an id alone can't be pulled: give its name",
+		return sos_error_set(error, SOS_ERROR_IMAGE,
+				     "image \"%s\": not here, and an id alone can't be pulled: give its name",
 				     reference);
 	if (pull_path(engine, &ref, &path) < 0)
 		return sos_error_nomem(error);
-	struct sos_transport_request request = { .method = "POST", .path = path.data, .sink = pull_sink, .sink_data = &pull };
+	struct sos_transport_request request = {
+		.method = "POST", .path = path.data, .sink = pull_sink, .sink_data = &pull
+	};
 	r = sos_transport_request(sos_engine_transport(engine), &request, call, &answer, &failed);
 	bool cut = !sos_json_split_at_boundary(&pull.split);
 	sos_json_split_free(&pull.split);
@@ -184,6 +193,7 @@ int sos_engine_image_pull(struct sos_engine *engine, const char *reference, cons
 	if (answer.status != 200)
 		return sos_request_refused(&answer, SOS_ERROR_IMAGE, error, "image \"%s\": pull failed", reference);
 	if (cut)
-		return sos_error_set(error, SOS_ERROR_IMAGE, "image \"%s\": pull failed: the Engine stopped in the middle", reference);
+		return sos_error_set(error, SOS_ERROR_IMAGE,
+				     "image \"%s\": pull failed: the Engine stopped in the middle", reference);
 	return 0;
 }

@@ -21,8 +21,8 @@ int sos_request_run(struct sos_engine *engine, const char *method, const struct 
 		    ... /* const char * */) __attribute__((sentinel));
 
 /* The error of an answer that is not a success: "WHAT: the Engine's words (404)". Returns `code`. */
-int sos_request_refused(const struct sos_transport_answer *answer, int code, struct sos_error *error,
-			const char *what, ...) __attribute__((format(printf, 4, 5)));
+int sos_request_refused(const struct sos_transport_answer *answer, int code, struct sos_error *error, const char *what,
+			...) __attribute__((format(printf, 4, 5)));
 /* The Engine's words of an answer contain `text`; case counts. */
 bool sos_request_says(const struct sos_transport_answer *answer, const char *text);
 

@@ -6,26 +6,23 @@
  * so that requests one after the other find the same connection. The multi
  * interface is here for its poll, which takes the caller's cancel_fd too.
  *
- * Locks: `lock` of the client guards the stack of idle slots. `lock` of a
- * channel guards its TLS state and is held over non-blocking calls only;
- * channels without TLS take none.
+ * `lock` of the client guards the stack of idle slots.
  */
 #include "engine/transport.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "engine/cloexec.h"
+#include "engine/sigpipe.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
@@ -137,7 +134,8 @@ int sos_transport_new(struct sos_address *address, struct sos_transport_client *
 {
 	pthread_once(&once, global_init);
 	if (global_code != CURLE_OK)
-		return sos_error_set(error, SOS_ERROR_SYSTEM, "libcurl does not start: %s", curl_easy_strerror(global_code));
+		return sos_error_set(error, SOS_ERROR_SYSTEM, "libcurl does not start: %s",
+				     curl_easy_strerror(global_code));
 	struct sos_transport_client *c = calloc(1, sizeof(*c));
 	if (!c)
 		return sos_error_nomem(error);
@@ -192,7 +190,8 @@ static CURLcode set_common(CURL *easy, const struct sos_address *address, const 
 	if (code == CURLE_OK && address->tls)
 		code = curl_easy_setopt(easy, CURLOPT_SSLKEY, address->key);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* an Engine is not a web page: no proxies of the environment */
+		code = curl_easy_setopt(easy, CURLOPT_PROXY,
+					""); /* an Engine is not a web page: no proxies of the environment */
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -204,31 +203,6 @@ static CURLcode set_common(CURL *easy, const struct sos_address *address, const 
 }
 
 /* ---- errors ---- */
-
-static int connect_error(const struct sos_address *a, int errnum, const char *message, struct sos_error *error)
-{
-	const char *unit = a->text;
-	if (!errnum || !a->socket_path)
-		return sos_error_set(error, SOS_ERROR_UNREACHABLE, "Docker Engine at %s: %s: is it running? set DOCKER_HOST to use another",
-				     unit, *message ? message : errnum ? strerrordesc_np(errnum) : "no connection");
-	if (errnum == EACCES || errnum == EPERM) {
-		struct stat status;
-		struct group group, *found = NULL;
-		char names[2048];
-		if (stat(a->socket_path, &status) == 0)
-			getgrgid_r(status.st_gid, &group, names, sizeof(names), &found);
-		if (found)
-			return sos_error_set(error, SOS_ERROR_UNREACHABLE,
-					     "Docker Engine at %s: Permission denied: the socket is for root and the group \"%s\": "
-					     "join it (usermod -aG %s USER, then log in again) or set DOCKER_HOST to use another",
-					     unit, found->gr_name, found->gr_name);
-		return sos_error_set(error, SOS_ERROR_UNREACHABLE,
-				     "Docker Engine at %s: Permission denied: ask for access to that socket, or set DOCKER_HOST to "
-				     "use another", unit);
-	}
-	return sos_error_set(error, SOS_ERROR_UNREACHABLE, "Docker Engine at %s: %s: is the Engine running? set DOCKER_HOST to use another",
-			     unit, strerrordesc_np(errnum) ? strerrordesc_np(errnum) : message);
-}
 
 static int curl_error(const struct sos_address *a, CURL *easy, CURLcode code, const char *message,
 		      struct sos_error *error)
@@ -242,24 +216,26 @@ static int curl_error(const struct sos_address *a, CURL *easy, CURLcode code, co
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &errnum);
-		return connect_error(a, code == CURLE_COULDNT_CONNECT ? (int)errnum : 0, message, error);
+		return sos_address_unreachable(a, code == CURLE_COULDNT_CONNECT ? (int)errnum : 0, message, error);
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
-		return sos_error_set(error, SOS_ERROR_UNREACHABLE, "Docker Engine at %s: the connection broke: %s", a->text, message);
+		return sos_error_set(error, SOS_ERROR_UNREACHABLE, "Docker Engine at %s: the connection broke: %s",
+				     a->text, message);
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return sos_error_set(error, SOS_ERROR_UNREACHABLE, "Docker Engine at %s: TLS: %s: check DOCKER_CERT_PATH", a->text,
-				     message);
+		return sos_error_set(error, SOS_ERROR_UNREACHABLE,
+				     "Docker Engine at %s: TLS: %s: check DOCKER_CERT_PATH", a->text, message);
 	case CURLE_FAILED_INIT:
 	case CURLE_NO_CONNECTION_AVAILABLE:
 	case CURLE_INTERFACE_FAILED:
 		return sos_error_set(error, SOS_ERROR_SYSTEM, "Docker Engine at %s: %s", a->text, message);
 	default:
-		return sos_error_set(error, SOS_ERROR_ENGINE, "Docker Engine at %s: its answer makes no sense: %s", a->text, message);
+		return sos_error_set(error, SOS_ERROR_ENGINE, "Docker Engine at %s: its answer makes no sense: %s",
+				     a->text, message);
 	}
 }
 
@@ -271,7 +247,7 @@ static bool readable(int fd)
 	return fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
-static int check_call(const struct sos_address *a, const struct sos_engine_call *call, struct sos_error *error)
+int sos_transport_check(const struct sos_address *a, const struct sos_engine_call *call, struct sos_error *error)
 {
 	if (readable(call->cancel_fd))
 		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
@@ -287,7 +263,7 @@ static int drive(struct slot *slot, const struct sos_address *a, const struct so
 	struct curl_waitfd cancel = { .fd = call->cancel_fd, .events = CURL_WAIT_POLLIN };
 	unsigned int extra = call->cancel_fd >= 0 ? 1 : 0;
 	for (;;) {
-		int running = 0, r = check_call(a, call, error);
+		int running = 0, r = sos_transport_check(a, call, error);
 		if (r < 0)
 			return r;
 		CURLMcode m = curl_multi_perform(slot->multi, &running);
@@ -307,39 +283,6 @@ static int drive(struct slot *slot, const struct sos_address *a, const struct so
 		if (message->msg == CURLMSG_DONE)
 			*code = message->data.result;
 	return 0;
-}
-
-/* OpenSSL writes without MSG_NOSIGNAL in some builds of libcurl: a broken connection must not raise SIGPIPE. */
-struct pipe_guard {
-	sigset_t old;
-	bool was_pending, active;
-};
-
-static void pipe_guard_begin(struct pipe_guard *guard, bool needed)
-{
-	sigset_t set, pending;
-	guard->active = needed;
-	if (!needed)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	sigpending(&pending);
-	guard->was_pending = sigismember(&pending, SIGPIPE) == 1;
-	pthread_sigmask(SIG_BLOCK, &set, &guard->old);
-}
-
-static void pipe_guard_end(struct pipe_guard *guard)
-{
-	static const struct timespec zero;
-	sigset_t set;
-	if (!guard->active)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	if (!guard->was_pending)
-		while (sigtimedwait(&set, NULL, &zero) < 0 && errno == EINTR)
-			;
-	pthread_sigmask(SIG_SETMASK, &guard->old, NULL);
 }
 
 /* ---- requests ---- */
@@ -425,8 +368,8 @@ static int finish(const struct sos_address *a, struct slot *slot, const struct t
 	if (t->no_memory)
 		return sos_error_nomem(error);
 	if (t->too_large)
-		return sos_error_set(error, SOS_ERROR_ENGINE, "Docker Engine at %s: its answer is larger than %u MiB", a->text,
-				     SOS_TRANSPORT_ANSWER_LIMIT >> 20);
+		return sos_error_set(error, SOS_ERROR_ENGINE, "Docker Engine at %s: its answer is larger than %u MiB",
+				     a->text, SOS_TRANSPORT_ANSWER_LIMIT >> 20);
 	if (code != CURLE_OK)
 		return curl_error(a, slot->easy, code, slot->message, error);
 	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -439,16 +382,16 @@ int sos_transport_request(struct sos_transport_client *client, const struct sos_
 			  struct sos_error *error)
 {
 	const struct sos_address *a = &client->address;
-	struct pipe_guard guard;
+	struct sos_sigpipe guard;
 	struct curl_slist *fields = NULL;
-	int r = check_call(a, call, error);
+	int r = sos_transport_check(a, call, error);
 	if (r < 0)
 		return r;
 	struct slot *slot = slot_take(client);
 	if (!slot)
 		return sos_error_nomem(error);
 	struct transfer t = { .request = request, .answer = answer, .easy = slot->easy };
-	pipe_guard_begin(&guard, a->tls);
+	sos_sigpipe_block(&guard, a->tls);
 	CURLcode code = set_common(slot->easy, a, request->path, slot->message);
 	if (code == CURLE_OK)
 		code = set_request(slot->easy, request, &t, &fields);
@@ -456,30 +399,24 @@ int sos_transport_request(struct sos_transport_client *client, const struct sos_
 		code = CURLE_FAILED_INIT;
 		curl_multi_add_handle(slot->multi, slot->easy);
 		r = drive(slot, a, call, &code, error);
-		curl_multi_remove_handle(slot->multi, slot->easy); /* in the middle of an answer this closes the connection */
+		curl_multi_remove_handle(slot->multi,
+					 slot->easy); /* in the middle of an answer this closes the connection */
 	}
 	if (!r)
 		r = finish(a, slot, &t, code, error);
 	slot_give(client, slot);
 	curl_slist_free_all(fields);
-	pipe_guard_end(&guard);
+	sos_sigpipe_restore(&guard);
 	return r;
 }
 
-/* ---- channels ---- */
+/* ---- bare connections ---- */
 
-struct sos_channel {
-	const struct sos_address *address;
-	struct slot *slot; /* with TLS only: the descriptor alone is enough otherwise */
-	pthread_mutex_t lock;
-	int fd;
-};
-
-static int channel_connect(struct sos_channel *channel, struct slot *slot, const struct sos_engine_call *call,
-			   struct sos_error *error)
+static int connect_slot(struct sos_transport_client *client, struct slot *slot, const struct sos_engine_call *call,
+			int *fd, struct sos_error *error)
 {
-	const struct sos_address *a = channel->address;
-	curl_socket_t fd = CURL_SOCKET_BAD;
+	const struct sos_address *a = &client->address;
+	curl_socket_t active = CURL_SOCKET_BAD;
 	CURLcode code = set_common(slot->easy, a, "/", slot->message);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(slot->easy, CURLOPT_CONNECT_ONLY, 1L);
@@ -491,65 +428,55 @@ static int channel_connect(struct sos_channel *channel, struct slot *slot, const
 			return r;
 	}
 	if (code == CURLE_OK)
-		code = curl_easy_getinfo(slot->easy, CURLINFO_ACTIVESOCKET, &fd);
+		code = curl_easy_getinfo(slot->easy, CURLINFO_ACTIVESOCKET, &active);
 	if (code != CURLE_OK)
 		return curl_error(a, slot->easy, code, slot->message, error);
-	channel->fd = a->tls ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (channel->fd < 0)
-		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "Docker Engine at %s", a->text);
+	*fd = active;
 	return 0;
 }
 
-int sos_channel_open(struct sos_transport_client *client, const struct sos_engine_call *call,
-		     struct sos_channel **channel, struct sos_error *error)
+int sos_transport_connect(struct sos_transport_client *client, const struct sos_engine_call *call,
+			  struct sos_transport_connection *connection, struct sos_error *error)
 {
-	struct pipe_guard guard;
-	struct sos_channel *c = calloc(1, sizeof(*c));
-	struct slot *slot = c ? slot_new() : NULL;
-	if (!slot) {
-		free(c);
+	struct sos_sigpipe guard;
+	bool tls = client->address.tls;
+	int fd = -1;
+	struct slot *slot = slot_new();
+	if (!slot)
 		return sos_error_nomem(error);
+	sos_sigpipe_block(&guard, tls);
+	int r = connect_slot(client, slot, call, &fd, error);
+	if (!r && !tls) {
+		/* Without TLS the descriptor is all there is to it: keep that and give back libcurl's memory. */
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			r = sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "Docker Engine at %s",
+					    client->address.text);
 	}
-	c->fd = -1;
-	c->address = &client->address;
-	pthread_mutex_init(&c->lock, NULL);
-	pipe_guard_begin(&guard, c->address->tls);
-	int r = channel_connect(c, slot, call, error);
-	pipe_guard_end(&guard);
-	if (!r && c->address->tls) {
-		c->slot = slot;
-	} else {
+	if (r < 0 || !tls) {
 		curl_multi_remove_handle(slot->multi, slot->easy);
 		slot_free(slot);
+		slot = NULL;
 	}
-	if (r < 0) {
-		sos_channel_free(c);
-		return r;
-	}
-	*channel = c;
-	return 0;
+	sos_sigpipe_restore(&guard);
+	if (!r)
+		*connection = (struct sos_transport_connection){ .fd = fd, .tls = slot };
+	return r;
 }
 
-void sos_channel_free(struct sos_channel *channel)
+void sos_transport_disconnect(struct sos_transport_connection *connection)
 {
-	struct pipe_guard guard;
-	if (!channel)
-		return;
-	if (channel->slot) {
-		pipe_guard_begin(&guard, true);
-		curl_multi_remove_handle(channel->slot->multi, channel->slot->easy);
-		slot_free(channel->slot);
-		pipe_guard_end(&guard);
-	} else if (channel->fd >= 0) {
-		close(channel->fd);
+	struct sos_sigpipe guard;
+	struct slot *slot = connection->tls;
+	if (slot) {
+		sos_sigpipe_block(&guard, true);
+		curl_multi_remove_handle(slot->multi, slot->easy);
+		slot_free(slot);
+		sos_sigpipe_restore(&guard);
+	} else if (connection->fd >= 0) {
+		close(connection->fd);
 	}
-	pthread_mutex_destroy(&channel->lock);
-	free(channel);
-}
-
-int sos_channel_fd(const struct sos_channel *channel)
-{
-	return channel->fd;
+	*connection = (struct sos_transport_connection){ .fd = -1 };
 }
 
 static ssize_t tls_result(CURLcode code, size_t n)
@@ -557,55 +484,24 @@ static ssize_t tls_result(CURLcode code, size_t n)
 	return code == CURLE_OK ? (ssize_t)n : code == CURLE_AGAIN ? -EAGAIN : -ECONNRESET;
 }
 
-ssize_t sos_channel_receive(struct sos_channel *channel, void *data, size_t length)
+ssize_t sos_transport_tls_receive(struct sos_transport_connection *connection, void *data, size_t length)
 {
-	if (channel->slot) {
-		struct pipe_guard guard;
-		size_t n = 0;
-		SOS_LOCKED(&channel->lock);
-		pipe_guard_begin(&guard, true);
-		CURLcode code = curl_easy_recv(channel->slot->easy, data, length, &n);
-		pipe_guard_end(&guard);
-		return tls_result(code, n);
-	}
-	ssize_t n;
-	do
-		n = recv(channel->fd, data, length, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	struct sos_sigpipe guard;
+	struct slot *slot = connection->tls;
+	size_t n = 0;
+	sos_sigpipe_block(&guard, true);
+	CURLcode code = curl_easy_recv(slot->easy, data, length, &n);
+	sos_sigpipe_restore(&guard);
+	return tls_result(code, n);
 }
 
-ssize_t sos_channel_send(struct sos_channel *channel, const void *data, size_t length)
+ssize_t sos_transport_tls_send(struct sos_transport_connection *connection, const void *data, size_t length)
 {
-	if (channel->slot) {
-		struct pipe_guard guard;
-		size_t n = 0;
-		SOS_LOCKED(&channel->lock);
-		pipe_guard_begin(&guard, true);
-		CURLcode code = curl_easy_send(channel->slot->easy, data, length, &n);
-		pipe_guard_end(&guard);
-		return tls_result(code, n);
-	}
-	ssize_t n;
-	do
-		n = send(channel->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-int sos_channel_wait(struct sos_channel *channel, short events, const struct sos_engine_call *call,
-		     struct sos_error *error)
-{
-	for (;;) {
-		struct pollfd p[2] = { { .fd = channel->fd, .events = events },
-				       { .fd = call->cancel_fd, .events = POLLIN } };
-		int n = poll(p, 2, sos_clock_poll_ms(call->deadline));
-		if (n < 0 && errno != EINTR)
-			return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "poll");
-		int r = check_call(channel->address, call, error);
-		if (r < 0)
-			return r;
-		if (n > 0 && p[0].revents)
-			return 0;
-	}
+	struct sos_sigpipe guard;
+	struct slot *slot = connection->tls;
+	size_t n = 0;
+	sos_sigpipe_block(&guard, true);
+	CURLcode code = curl_easy_send(slot->easy, data, length, &n);
+	sos_sigpipe_restore(&guard);
+	return tls_result(code, n);
 }

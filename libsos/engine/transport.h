@@ -44,25 +44,30 @@ struct sos_transport_answer {
 	int status;
 };
 
-#define SOS_TRANSPORT_ANSWER_INIT { SOS_BUFFER_INIT, SOS_BUFFER_INIT, 0 }
+#define SOS_TRANSPORT_ANSWER_INIT                                                                                      \
+	{                                                                                                              \
+		SOS_BUFFER_INIT, SOS_BUFFER_INIT, 0                                                                    \
+	}
 void sos_transport_answer_clear(struct sos_transport_answer *answer);
 #define SOS_AUTO_ANSWER __attribute__((cleanup(sos_transport_answer_clear)))
 
-/* 0 for an answer of any status. UNREACHABLE, ENGINE (not HTTP, too large), DEADLINE, CANCELLED, MEMORY, SYSTEM; or what
- * the sink returned, with `error` untouched by us. */
+/* 0 for an answer of any status. UNREACHABLE, ENGINE (not HTTP, too large), DEADLINE, CANCELLED, MEMORY, SYSTEM; or
+ * what the sink returned, with `error` untouched by us. */
 int sos_transport_request(struct sos_transport_client *client, const struct sos_transport_request *request,
 			  const struct sos_engine_call *call, struct sos_transport_answer *answer,
 			  struct sos_error *error);
 
-/* A connection of its own, nothing sent on it yet: for streams. */
-struct sos_channel;
-int sos_channel_open(struct sos_transport_client *client, const struct sos_engine_call *call, struct sos_channel **channel,
-		     struct sos_error *error);
-void sos_channel_free(struct sos_channel *channel);
-int sos_channel_fd(const struct sos_channel *channel);
-/* Non-blocking; bytes, 0 at the end, -EAGAIN or another negative errno. One may receive while another sends. */
-ssize_t sos_channel_receive(struct sos_channel *channel, void *data, size_t length);
-ssize_t sos_channel_send(struct sos_channel *channel, const void *data, size_t length);
-/* Wait for poll's `events` on the descriptor. 0, DEADLINE, CANCELLED, SYSTEM. */
-int sos_channel_wait(struct sos_channel *channel, short events, const struct sos_engine_call *call,
-		     struct sos_error *error);
+/* CANCELLED or DEADLINE, if it is that far with the call. */
+int sos_transport_check(const struct sos_address *address, const struct sos_engine_call *call, struct sos_error *error);
+
+/* A connection of its own, nothing sent on it yet. channel.h makes it usable. */
+struct sos_transport_connection {
+	int fd;
+	void *tls; /* NULL: the descriptor is all there is to it */
+};
+int sos_transport_connect(struct sos_transport_client *client, const struct sos_engine_call *call,
+			  struct sos_transport_connection *connection, struct sos_error *error);
+void sos_transport_disconnect(struct sos_transport_connection *connection);
+/* With `tls` only; one thread at a time. Bytes, 0 at the end, -EAGAIN or another negative errno. */
+ssize_t sos_transport_tls_receive(struct sos_transport_connection *connection, void *data, size_t length);
+ssize_t sos_transport_tls_send(struct sos_transport_connection *connection, const void *data, size_t length);

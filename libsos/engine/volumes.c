@@ -32,8 +32,8 @@ int sos_engine_volume_create(struct sos_engine *engine, const char *name, const 
 }
 
 /* DELETE that takes "not there" as done. */
-static int delete(struct sos_engine *engine, const char *kind, const char *folder, const char *name,
-		  const struct sos_engine_call *call, struct sos_error *error)
+static int delete (struct sos_engine *engine, const char *kind, const char *folder, const char *name,
+		   const struct sos_engine_call *call, struct sos_error *error)
 {
 	SOS_AUTO_ANSWER struct sos_transport_answer answer = SOS_TRANSPORT_ANSWER_INIT;
 	int r = sos_request_run(engine, "DELETE", NULL, call, &answer, error, folder, name, NULL);
@@ -47,7 +47,7 @@ static int delete(struct sos_engine *engine, const char *kind, const char *folde
 int sos_engine_volume_remove(struct sos_engine *engine, const char *name, const struct sos_engine_call *call,
 			     struct sos_error *error)
 {
-	return delete(engine, "volume", "/volumes/", name, call, error);
+	return delete (engine, "volume", "/volumes/", name, call, error);
 }
 
 /* ---- networks ---- */
@@ -74,7 +74,8 @@ static int network_id(struct sos_engine *engine, const char *name, const struct 
 	if (r < 0)
 		return r;
 	if (answer.status != 200)
-		return sos_request_refused(&answer, answer.status == 404 ? SOS_ERROR_NOT_FOUND : SOS_ERROR_ENGINE, error, "inspect");
+		return sos_request_refused(&answer, answer.status == 404 ? SOS_ERROR_NOT_FOUND : SOS_ERROR_ENGINE,
+					   error, "inspect");
 	return take_id(&answer, id, error);
 }
 
@@ -113,7 +114,7 @@ int sos_engine_network_create(struct sos_engine *engine, const char *name, const
 int sos_engine_network_remove(struct sos_engine *engine, const char *id, const struct sos_engine_call *call,
 			      struct sos_error *error)
 {
-	return delete(engine, "network", "/networks/", id, call, error);
+	return delete (engine, "network", "/networks/", id, call, error);
 }
 
 int sos_engine_network_list(struct sos_engine *engine, const char *const *labels, const struct sos_engine_call *call,
