@@ -150,7 +150,7 @@ static size_t collect(char *bytes, size_t size, size_t count, void *data)
 	return count * size;
 }
 
-static long get(const char *path, struct answer *answer)
+static long ask(const char *method, const char *path, struct answer *answer)
 {
 	const char *host = getenv("DOCKER_HOST");
 	const char *socket = host && !strncmp(host, "unix://", 7) ? host + 7 : "/var/run/docker.sock";
@@ -160,6 +160,7 @@ static long get(const char *path, struct answer *answer)
 
 	snprintf(url, sizeof url, "http://localhost%s", path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
@@ -179,7 +180,7 @@ int harness_containers(const char *label)
 
 	snprintf(path, sizeof path, "/containers/json?all=1&filters=%%7B%%22label%%22%%3A%%5B%%22%s%%22%%5D%%7D", quoted);
 	curl_free(quoted);
-	if (get(path, &answer) != 200) {
+	if (ask("GET", path, &answer) != 200) {
 		free(answer.bytes);
 		return -1;
 	}
@@ -189,6 +190,18 @@ int harness_containers(const char *label)
 	return count;
 }
 
+bool harness_remove_container(const char *id)
+{
+	struct answer answer = { 0 };
+	char path[256];
+	long status;
+
+	snprintf(path, sizeof path, "/containers/%s?force=1&v=1", id);
+	status = ask("DELETE", path, &answer);
+	free(answer.bytes);
+	return status == 204;
+}
+
 bool harness_container_exists(const char *id)
 {
 	struct answer answer = { 0 };
@@ -196,7 +209,7 @@ bool harness_container_exists(const char *id)
 	long status;
 
 	snprintf(path, sizeof path, "/containers/%s/json", id);
-	status = get(path, &answer);
+	status = ask("GET", path, &answer);
 	free(answer.bytes);
 	if (status != 200 && status != 404)
 		tap_bail("the Engine answers %ld when asked for container %s", status, id);

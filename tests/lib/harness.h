@@ -44,6 +44,8 @@ void harness_stop(struct sos_sandbox *sandbox);
 int harness_containers(const char *label);
 /* Whether the Engine has a container of that id or name, in whatever state. */
 bool harness_container_exists(const char *id);
+/* Remove a container by the Engine, behind the library's back. */
+bool harness_remove_container(const char *id);
 /* How many containers of that pool the Engine has. */
 int harness_pool_containers(const char *pool_name);
 /* Wait until `condition(data)`; false after `timeout_ms`. Looks every 10 ms: for what offers nothing to wait on. */
