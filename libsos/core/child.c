@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "util/clock.h"
@@ -104,6 +106,45 @@ static int add_child(struct sos_link *link, struct sos_child *child, struct sos_
 	return 0;
 }
 
+static int put_by_frames(struct sos_child *child, uint32_t target, const char *data, size_t length,
+			 struct sos_error *error)
+{
+	SOS_AUTO_FREE uint8_t *frame = malloc(SOS_FRAME_HEADER + SOS_FRAME_DATA_MAX + 64);
+	if (!frame)
+		return sos_error_nomem(error);
+	size_t offset = 0;
+	do {
+		size_t piece = length - offset < SOS_FRAME_DATA_MAX ? length - offset : SOS_FRAME_DATA_MAX;
+		struct sos_frame_writer w;
+		sos_frame_begin(&w, frame, SOS_FRAME_HEADER + SOS_FRAME_DATA_MAX + 64);
+		sos_frame_put_u32(&w, target);
+		sos_frame_put_u64(&w, offset);
+		sos_frame_put_raw(&w, data + offset, piece);
+		int r = sos_link_post(child->link, frame, sos_frame_end(&w, SOS_FRAME_PUT, 0, child->id),
+				      sos_clock_deadline(CONTROL_MS * 6), error);
+		if (r < 0)
+			return r;
+		offset += piece;
+	} while (offset < length);
+	return 0;
+}
+
+/* By attach a file's contents go ahead of the SPAWN that it belongs to. */
+static int put_file(struct sos_child *child, uint32_t target, int fd, struct sos_error *error)
+{
+	struct stat facts;
+	if (fstat(fd, &facts) < 0)
+		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "cannot read the command's file");
+	size_t length = (size_t)facts.st_size;
+	void *data = length ? mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+	if (data == MAP_FAILED)
+		return sos_error_nomem(error);
+	int r = put_by_frames(child, target, data ? data : "", length, error);
+	if (data)
+		munmap(data, length);
+	return r;
+}
+
 int sos_child_spawn(struct sos_link *link, struct sos_child *child, enum sos_frame_kind kind, uint32_t flags,
 		    const char *const *argv, const struct sos_port *ports, size_t port_count, int64_t deadline,
 		    int *exec_errno, struct sos_error *error)
@@ -126,6 +167,9 @@ int sos_child_spawn(struct sos_link *link, struct sos_child *child, enum sos_fra
 		if (r < 0)
 			r = sos_error_nomem(error);
 	}
+	for (size_t i = 0; i < port_count && r == 0 && attach; i++)
+		if (ports[i].kind == SOS_PORT_FILE)
+			r = put_file(child, ports[i].target, ports[i].fd, error);
 	if (r == 0)
 		r = sos_link_call(link, frame, length, child->id, fds, fd_count, deadline, &reply, error);
 	if (!attach || !length)
@@ -175,12 +219,16 @@ void sos_child_free(struct sos_child *child)
 	*child = (struct sos_child){ 0 };
 }
 
-struct sos_child_state sos_child_look(struct sos_child *child)
+void sos_child_quiet(struct sos_child *child)
 {
 	uint64_t value;
 	if (read(child->wake_fd, &value, sizeof(value)) < 0) {
-		/* nothing new: the state is still worth a look */
+		/* it is quiet */
 	}
+}
+
+struct sos_child_state sos_child_look(struct sos_child *child)
+{
 	SOS_LOCKED(&child->link->lock);
 	struct sos_child_state state = {
 		.exited = child->exited,
@@ -210,29 +258,6 @@ int sos_child_ended(struct sos_child *child, struct sos_error *error)
 {
 	SOS_LOCKED(&child->link->lock);
 	return sos_error_set(error, child->link->end_code, "%s", child->link->end_reason);
-}
-
-static int put_by_frames(struct sos_child *child, uint32_t target, const char *data, size_t length,
-			 struct sos_error *error)
-{
-	SOS_AUTO_FREE uint8_t *frame = malloc(SOS_FRAME_HEADER + SOS_FRAME_DATA_MAX + 64);
-	if (!frame)
-		return sos_error_nomem(error);
-	size_t offset = 0;
-	do {
-		size_t piece = length - offset < SOS_FRAME_DATA_MAX ? length - offset : SOS_FRAME_DATA_MAX;
-		struct sos_frame_writer w;
-		sos_frame_begin(&w, frame, SOS_FRAME_HEADER + SOS_FRAME_DATA_MAX + 64);
-		sos_frame_put_u32(&w, target);
-		sos_frame_put_u64(&w, offset);
-		sos_frame_put_raw(&w, data + offset, piece);
-		int r = sos_link_post(child->link, frame, sos_frame_end(&w, SOS_FRAME_PUT, 0, child->id),
-				      sos_clock_deadline(CONTROL_MS * 6), error);
-		if (r < 0)
-			return r;
-		offset += piece;
-	} while (offset < length);
-	return 0;
 }
 
 int sos_child_put(struct sos_child *child, uint32_t target, int fd, const void *data, size_t length,

@@ -63,6 +63,8 @@ int sos_child_spawn(struct sos_link *link, struct sos_child *child, enum sos_fra
 void sos_child_free(struct sos_child *child);
 
 struct sos_child_state sos_child_look(struct sos_child *child);
+/* Make `wake_fd` quiet until the next change; look afterwards. */
+void sos_child_quiet(struct sos_child *child);
 /* Append what was drained for `target` to `buffer`. 0 or -1 (no memory). */
 int sos_child_take_drained(struct sos_child *child, uint32_t target, struct sos_buffer *buffer);
 /* Why the link ended, into `error`; gives the code. */

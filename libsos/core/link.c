@@ -254,6 +254,9 @@ static bool got_closing(struct sos_link *link, const struct sos_frame *frame)
 bool sos_link_frame(struct sos_link *link, const struct sos_frame *frame, bool from_attach)
 {
 	struct sos_frame_reader r;
+	/* A stream that is attached beside the socket is there for one word only. */
+	if (from_attach && !link->attach_transport && frame->type != SOS_FRAME_NO_SOCKET)
+		return true;
 	switch (frame->type) {
 	case SOS_FRAME_HELLO:
 		return got_hello(link, frame);

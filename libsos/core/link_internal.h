@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "core/child.h"
+#include "core/link_call.h"
 #include "core/loop.h"
 
 #define SOS_LINK_PARKED 8

@@ -68,7 +68,8 @@ enum sos_frame_type {
 	SOS_FRAME_DATA = 32,     /* id child; u32 target fd, bytes to the end of the payload; no bytes: end of file */
 	SOS_FRAME_CREDIT = 33,   /* id child; u32 target fd, u32 bytes taken by the reader */
 	SOS_FRAME_PUT = 34,      /* library -> init: id child; u32 target fd, u64 offset, bytes; replaces a FILE's contents
-				  * from offset on and cuts it there */
+				  * from offset on and cuts it there. For a child that SPAWN has not made yet it makes
+				  * the file, which that SPAWN then finds full (at most 8 such files wait) */
 };
 
 #define SOS_HELLO_SET_UP 0x1u   /* SETUP was done on an earlier connection */

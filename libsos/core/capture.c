@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/capture.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int keep(struct sos_buffer *buffer, uint64_t *dropped, uint64_t cap, const void *data, size_t length)
+{
+	uint64_t room = cap > buffer->length ? cap - buffer->length : 0;
+	size_t kept = length < room ? length : (size_t)room;
+	if (kept && sos_buffer_append(buffer, data, kept) < 0)
+		return -1;
+	*dropped += length - kept;
+	return 0;
+}
+
+int sos_capture_bytes(struct sos_capture *capture, enum sos_capture_stream stream, const void *data, size_t length)
+{
+	struct sos_result *r = capture->result;
+	if (keep(&r->output, &r->dropped_output, capture->cap, data, length) < 0)
+		return -1;
+	if (!r->separate)
+		return 0;
+	if (stream == SOS_CAPTURE_ERR)
+		return keep(&r->err, &r->dropped_err, capture->cap, data, length);
+	return keep(&r->out, &r->dropped_out, capture->cap, data, length);
+}
+
+/* Merged streams, the usual case, are read into their place. */
+static ssize_t read_in_place(struct sos_capture *capture, int fd, size_t want)
+{
+	struct sos_buffer *buffer = &capture->result->output;
+	uint64_t room = capture->cap - buffer->length;
+	if (want > room)
+		want = (size_t)room;
+	if (sos_buffer_reserve(buffer, want) < 0)
+		return -ENOMEM;
+	ssize_t n = read(fd, buffer->data + buffer->length, want);
+	if (n > 0) {
+		buffer->length += (size_t)n;
+		buffer->data[buffer->length] = 0;
+	}
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t read_aside(struct sos_capture *capture, enum sos_capture_stream stream, int fd, size_t want)
+{
+	char bytes[16384];
+	ssize_t n = read(fd, bytes, want < sizeof(bytes) ? want : sizeof(bytes));
+	if (n > 0 && sos_capture_bytes(capture, stream, bytes, (size_t)n) < 0)
+		return -ENOMEM;
+	return n < 0 ? -errno : n;
+}
+
+int64_t sos_capture_pipe(struct sos_capture *capture, enum sos_capture_stream stream, int fd)
+{
+	int available = 0;
+	if (ioctl(fd, FIONREAD, &available) < 0 || available <= 0)
+		return 0;
+	int64_t total = 0;
+	while (total < available) {
+		bool in_place = !capture->result->separate && capture->result->output.length < capture->cap;
+		size_t want = (size_t)(available - total);
+		ssize_t n = in_place ? read_in_place(capture, fd, want) : read_aside(capture, stream, fd, want);
+		if (n == -EINTR)
+			continue;
+		if (n == -ENOMEM)
+			return -ENOMEM;
+		if (n <= 0)
+			break;
+		total += n;
+	}
+	return total;
+}

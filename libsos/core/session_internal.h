@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A session's insides, shared by session.c (life, turns, idle output) and
+ * session_run.c (one command). */
+
+#include <pthread.h>
+
+#include "core/child.h"
+#include "core/driver.h"
+#include "core/loop.h"
+#include "core/result.h"
+#include "core/session.h"
+
+struct sos_session {
+	struct sos_link *link;
+	struct sos_loop *loop;
+	struct sos_child child;
+	enum sos_dialect dialect;
+	bool separate;
+	int command_fd, out_fd, err_fd, status_fd, text_fd; /* our ends; err_fd -1 when merged */
+	int command_hold; /* the read end too: so that writing never raises SIGPIPE in the host process */
+
+	/* `lock` guards what follows. Whoever has the turn (`busy`) owns the descriptors and the fields below
+	 * without it; the loop's thread reads the output pipes, under the lock, only while nobody has. */
+	pthread_mutex_t lock;
+	struct sos_list waiting; /* struct turn, on their callers' stacks */
+	bool busy;
+	enum sos_session_end end;
+	struct sos_watch out_watch, err_watch;
+	struct sos_timer resume_idle; /* listens again after a flood */
+	struct sos_buffer background;
+	uint64_t background_dropped;
+
+	/* Of the turn. */
+	uint64_t sequence;
+	struct sos_record last;       /* the record of the command before */
+	char status[512];             /* bytes of the status pipe that are no whole record yet */
+	size_t status_length;
+	size_t text_size;
+};
+
+/* session_run.c: with the turn. */
+int sos_session_run(struct sos_session *session, const struct sos_command *command, int cancel_fd,
+		    struct sos_result *result, struct sos_error *error);
+/* Wait for the record `session->sequence` after a line of our own was written; used to open a session.
+ * 1: it came; 0: the shell asks for another line without; or a code. */
+int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_error *error);
+int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error);

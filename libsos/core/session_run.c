@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One command in a session, from its line to its record, on the caller's
+ * thread, which has the turn.
+ *
+ * A command that ends within FIRST_LOOK_NS costs one write and one poll. Then
+ * its output is read as it comes, and the command pipe is watched: once the
+ * line is consumed a blank is sent after it, and when that is consumed too the
+ * shell is asking for its next line. If no record came by then, something
+ * (^C, ${x?}, set -u) took the shell back to its prompt: it is asked to report
+ * again, then repaired, then given up. */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/clock.h"
+#include "util/error.h"
+#include "util/guard.h"
+
+#include "core/capture.h"
+#include "core/session_internal.h"
+
+#define FIRST_LOOK_NS 1000000
+#define KEEP_TEXT (1u << 20)
+#define MS 1000000LL
+
+enum asked { ASKED_LINE, ASKED_BLANK }; /* what the shell has yet to consume */
+
+enum stage { RUNNING, INTERRUPTED, KILLED, REAPED, SHELL_KILLED };
+
+struct run {
+	struct sos_session *session;
+	struct sos_capture capture;
+	struct sos_error *error;
+	int cancel_fd;
+	bool capturing;       /* false while a session is opened: there is no result */
+	bool listening;       /* past the first look */
+	bool done;            /* the record came, or the shell ended */
+	bool paused;
+	int64_t start, deadline;
+	enum stage stage;
+	enum asked asked;
+	int reports;          /* lines sent after the first one: again, repair */
+	uint32_t last_before; /* $! before the command */
+	int shell_status;
+	bool shell_ended;
+	bool timed_out;
+};
+
+int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error)
+{
+	ssize_t n;
+	do
+		n = write(session->command_fd, line, length);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)length)
+		return sos_error_errno(error, SOS_ERROR_LOST, n < 0 ? errno : EPIPE, "cannot type to the shell");
+	return 0;
+}
+
+/* ---- what comes from the shell ---- */
+
+/* The record of this command, among what the status pipe had. */
+static bool find_record(struct sos_session *session)
+{
+	bool mine = false;
+	while (session->status_length && !mine) {
+		struct sos_record record;
+		bool found;
+		size_t used = sos_record_parse(session->status, session->status_length, &record, &found);
+		if (!used)
+			break;
+		session->status_length -= used;
+		for (size_t i = 0; i < session->status_length; i++)
+			session->status[i] = session->status[used + i];
+		mine = found && record.sequence == session->sequence;
+		if (mine)
+			session->last = record;
+	}
+	return mine;
+}
+
+static bool read_status(struct sos_session *session)
+{
+	for (;;) {
+		size_t room = sizeof(session->status) - session->status_length;
+		if (!room)
+			session->status_length = 0, room = sizeof(session->status);
+		ssize_t n = read(session->status_fd, session->status + session->status_length, room);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		session->status_length += (size_t)n;
+		if (find_record(session))
+			return true;
+		if ((size_t)n < room)
+			return false;
+	}
+}
+
+static int read_output(struct run *run)
+{
+	struct sos_session *s = run->session;
+	if (!run->capturing)
+		return 0;
+	if (sos_capture_pipe(&run->capture, SOS_CAPTURE_OUT, s->out_fd) < 0 ||
+	    (s->err_fd >= 0 && sos_capture_pipe(&run->capture, SOS_CAPTURE_ERR, s->err_fd) < 0))
+		return sos_error_nomem(run->error);
+	return 0;
+}
+
+/* What sos-init read for us while the connection was broken comes before what is in the pipes. */
+static int take_drained(struct run *run)
+{
+	static const uint32_t targets[2] = { SOS_FD_OUT, SOS_FD_ERR };
+	struct sos_session *s = run->session;
+	for (int i = 0; i < 2 && run->capturing; i++) {
+		SOS_AUTO_BUFFER struct sos_buffer bytes = SOS_BUFFER_INIT;
+		if (sos_child_take_drained(&s->child, targets[i], &bytes) < 0 ||
+		    sos_capture_bytes(&run->capture, i ? SOS_CAPTURE_ERR : SOS_CAPTURE_OUT,
+				      bytes.data ? bytes.data : "", bytes.length) < 0)
+			return sos_error_nomem(run->error);
+	}
+	SOS_AUTO_BUFFER struct sos_buffer status = SOS_BUFFER_INIT;
+	if (sos_child_take_drained(&s->child, SOS_FD_STATUS, &status) < 0)
+		return sos_error_nomem(run->error);
+	for (size_t i = 0; i < status.length && !run->done; i++) {
+		if (s->status_length == sizeof(s->status))
+			s->status_length = 0;
+		s->status[s->status_length++] = status.data[i];
+		run->done = status.data[i] == 0 && find_record(s);
+	}
+	return 0;
+}
+
+/* The child's eventfd: the link ended, broke or came back, or the shell ended. */
+static int look_at_child(struct run *run)
+{
+	sos_child_quiet(&run->session->child);
+	struct sos_child_state state = sos_child_look(&run->session->child);
+	if (state.ended)
+		return sos_child_ended(&run->session->child, run->error);
+	run->paused = state.paused;
+	if (state.drained) {
+		int r = take_drained(run);
+		if (r < 0)
+			return r;
+	}
+	if (state.exited && !state.paused && !run->done) {
+		run->shell_ended = !read_status(run->session);
+		run->shell_status = state.status;
+		run->done = true;
+	}
+	return 0;
+}
+
+/* ---- time limits ---- */
+
+static int64_t stage_deadline(const struct run *run)
+{
+	switch (run->stage) {
+	case RUNNING:
+		return run->deadline;
+	case INTERRUPTED:
+		return run->deadline + 300 * MS;
+	case KILLED:
+		return run->deadline + 450 * MS;
+	case REAPED:
+		return run->deadline + 900 * MS;
+	case SHELL_KILLED:
+		break;
+	}
+	return run->deadline + 5000 * MS;
+}
+
+static int next_stage(struct run *run)
+{
+	struct sos_child *child = &run->session->child;
+	switch (run->stage) {
+	case RUNNING:
+		run->stage = INTERRUPTED;
+		run->timed_out = true;
+		return sos_child_signal(child, SIGINT, SOS_SCOPE_FOREGROUND, run->error);
+	case INTERRUPTED: {
+		run->stage = KILLED;
+		int r = sos_child_signal(child, SIGKILL, SOS_SCOPE_FOREGROUND, run->error);
+		/* Or the rest of the list would go on. */
+		return r < 0 ? r : sos_child_signal(child, SIGINT, SOS_SCOPE_PROCESS, run->error);
+	}
+	case KILLED:
+		run->stage = REAPED;
+		return sos_child_reap(child, sos_clock_ns() - run->start, run->last_before, run->error);
+	case REAPED:
+		run->stage = SHELL_KILLED;
+		return sos_child_signal(child, SIGKILL, SOS_SCOPE_PROCESS, run->error);
+	case SHELL_KILLED:
+		break;
+	}
+	return sos_error_set(run->error, SOS_ERROR_LOST, "the shell cannot be killed");
+}
+
+/* ---- the wait ---- */
+
+/* The shell asks for its next line although no record came. 0: asked again; 1: there is nothing left to try. */
+static int ask_again(struct run *run)
+{
+	char line[SOS_DRIVER_LINE];
+	struct sos_session *s = run->session;
+	size_t length = 0;
+	if (run->reports == 0)
+		length = sos_driver_again(line, s->dialect, s->sequence);
+	else if (run->reports == 1)
+		length = sos_driver_repair(line, s->dialect, s->sequence);
+	run->reports++;
+	run->asked = ASKED_LINE;
+	if (!length || !run->capturing)
+		return 1;
+	return sos_session_type(s, line, length, run->error);
+}
+
+/* The command pipe is empty. */
+static int consumed(struct run *run)
+{
+	if (run->asked == ASKED_LINE) {
+		run->asked = ASKED_BLANK;
+		return sos_session_type(run->session, " ", 1, run->error);
+	}
+	run->done = read_status(run->session);
+	return run->done ? 0 : ask_again(run);
+}
+
+static int give_up(struct run *run)
+{
+	run->stage = SHELL_KILLED;
+	run->deadline = sos_clock_ns();
+	return sos_child_signal(&run->session->child, SIGKILL, SOS_SCOPE_PROCESS, run->error);
+}
+
+enum { P_STATUS, P_WAKE, P_CANCEL, P_COMMAND, P_OUT, P_ERR, P_COUNT };
+
+static int wait_some(struct run *run, struct pollfd polls[P_COUNT])
+{
+	struct sos_session *s = run->session;
+	bool read_it = !run->paused;
+	polls[P_STATUS] = (struct pollfd){ read_it ? s->status_fd : -1, POLLIN, 0 };
+	polls[P_WAKE] = (struct pollfd){ s->child.wake_fd, POLLIN, 0 };
+	polls[P_CANCEL] = (struct pollfd){ run->stage == RUNNING ? run->cancel_fd : -1, POLLIN, 0 };
+	if (!run->listening) {
+		struct timespec first = { 0, FIRST_LOOK_NS };
+		int n = ppoll(polls, 3, &first, NULL);
+		run->listening = n == 0;
+		for (int i = P_COMMAND; i < P_COUNT; i++)
+			polls[i].revents = 0;
+		return n;
+	}
+	bool ask = read_it && run->stage != SHELL_KILLED;
+	polls[P_COMMAND] = (struct pollfd){ ask ? s->command_fd : -1, POLLOUT, 0 };
+	polls[P_OUT] = (struct pollfd){ read_it && run->capturing ? s->out_fd : -1, POLLIN, 0 };
+	polls[P_ERR] = (struct pollfd){ read_it && run->capturing ? s->err_fd : -1, POLLIN, 0 };
+	return poll(polls, P_COUNT, sos_clock_poll_ms(stage_deadline(run)));
+}
+
+static int step(struct run *run)
+{
+	struct pollfd polls[P_COUNT];
+	int r = 0;
+	if (wait_some(run, polls) < 0 && errno != EINTR)
+		return sos_error_errno(run->error, SOS_ERROR_SYSTEM, errno, "cannot wait for the command");
+	if ((polls[P_STATUS].revents & POLLIN) && read_status(run->session))
+		run->done = true;
+	if (!run->done && polls[P_WAKE].revents)
+		r = look_at_child(run);
+	if (r == 0 && !run->done && (polls[P_OUT].revents || polls[P_ERR].revents))
+		r = read_output(run);
+	if (r == 0 && !run->done && (polls[P_COMMAND].revents & (POLLOUT | POLLERR)))
+		r = consumed(run);
+	if (r < 0 || run->done)
+		return r;
+	if (r == 1)
+		return run->capturing ? give_up(run) : 1;
+	if (polls[P_CANCEL].revents && run->stage == RUNNING)
+		run->deadline = sos_clock_ns();
+	if (stage_deadline(run) <= sos_clock_ns()) {
+		if (!run->capturing)
+			return sos_error_set(run->error, SOS_ERROR_DEADLINE, "the shell did not answer in time");
+		return next_stage(run);
+	}
+	return 0;
+}
+
+int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_error *error)
+{
+	struct run run = { .session = session, .error = error, .cancel_fd = -1, .deadline = deadline };
+	while (!run.done) {
+		int r = step(&run);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	if (run.shell_ended)
+		return sos_error_set(error, SOS_ERROR_UNSUPPORTED, "the image's shell ended at once");
+	return 1;
+}
+
+static int send_command(struct sos_session *session, const struct sos_command *command, struct sos_error *error)
+{
+	char line[SOS_DRIVER_LINE];
+	const char *prefix = sos_driver_prefix(session->dialect, &session->last);
+	struct sos_buffer text = SOS_BUFFER_INIT;
+	int r;
+	if (*prefix) {
+		if (sos_buffer_append_string(&text, prefix) < 0 ||
+		    sos_buffer_append(&text, command->text, command->text_length) < 0)
+			r = sos_error_nomem(error);
+		else
+			r = sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, text.data, text.length, error);
+		sos_buffer_free(&text);
+	} else {
+		r = sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, command->text, command->text_length,
+				  error);
+	}
+	if (r < 0)
+		return r;
+	size_t length = sos_driver_run(line, session->dialect, ++session->sequence, &session->last);
+	return sos_session_type(session, line, length, error);
+}
+
+/* The result's facts, once the record is there or the shell is gone. */
+static void conclude(struct run *run, struct sos_result *result)
+{
+	struct sos_session *s = run->session;
+	result->sequence = s->sequence;
+	result->timed_out = run->timed_out;
+	result->exit_code = s->last.code;
+	if (!run->shell_ended)
+		return;
+	result->exit_code = WIFEXITED(run->shell_status) ? WEXITSTATUS(run->shell_status) :
+							   128 + WTERMSIG(run->shell_status);
+	result->session_lost = run->stage == SHELL_KILLED;
+	result->exited = !result->session_lost;
+	SOS_LOCKED(&s->lock);
+	s->end = result->exited ? SOS_SESSION_EXITED : SOS_SESSION_LOST;
+}
+
+int sos_session_run(struct sos_session *session, const struct sos_command *command, int cancel_fd,
+		    struct sos_result *result, struct sos_error *error)
+{
+	struct run run = {
+		.session = session,
+		.capture = { result, (uint64_t)command->max_output_bytes },
+		.error = error,
+		.cancel_fd = cancel_fd,
+		.capturing = true,
+		.start = sos_clock_ns(),
+		.last_before = session->last.last,
+	};
+	run.deadline = command->timeout_ms > 0 && command->timeout_ms < SOS_CLOCK_NEVER / 2 / MS ?
+			       run.start + command->timeout_ms * MS :
+			       SOS_CLOCK_NEVER;
+	int r = look_at_child(&run);
+	if (r == 0 && !run.done)
+		r = send_command(session, command, error);
+	while (r == 0 && !run.done)
+		r = step(&run);
+	if (r == 0)
+		r = read_output(&run);
+	if (r == 0 && run.stage != RUNNING && !run.shell_ended)
+		r = sos_child_reap(&session->child, sos_clock_ns() - run.start, run.last_before, error);
+	if (r < 0)
+		return r;
+	conclude(&run, result);
+	result->duration_ns = sos_clock_ns() - run.start;
+	/* A large text would keep its memory until the next command. */
+	if (command->text_length > KEEP_TEXT)
+		sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, "", 0, NULL);
+	return 0;
+}
