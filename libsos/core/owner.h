@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One process owns a pool name on an Engine: an exclusive flock on a file named
+ * after both. Where there is no directory for it, an abstract socket's name
+ * does the same. */
+
+#include <sos/sos.h>
+
+struct sos_owner;
+
+/* 12 hex digits and a NUL that stand for the two. */
+void sos_owner_key(const char *engine_id, const char *pool_name, char key[13]);
+/* OWNED with the holder's pid; SYSTEM. `directory` may be NULL. */
+int sos_owner_new(const char *directory, const char *key, const char *pool_name, struct sos_owner **owner,
+		  struct sos_error *error);
+void sos_owner_free(struct sos_owner *owner); /* NULL accepted */

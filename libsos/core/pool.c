@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Lock: pool->lock guards the list of sandboxes and the counts of what still
+ * runs; it is the outermost one. Nobody takes it on a command's way. */
+
+#include "core/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "core/loop.h"
+#include "core/owner.h"
+#include "core/sandbox.h"
+#include "core/thread.h"
+#include "core/worker.h"
+#include "util/error.h"
+#include "util/guard.h"
+
+#define FREE_MS 30000
+/* What removing the pool's network may take of that at the end. */
+#define NETWORK_MS 5000
+
+/* Ids are random: their first digits are the hash. */
+static struct sos_list *bucket(struct sos_pool *pool, const char *id)
+{
+	char digits[9] = { 0 };
+	memcpy(digits, id, strnlen(id, 8));
+	return &pool->buckets[strtoul(digits, NULL, 16) % SOS_POOL_BUCKETS];
+}
+
+int sos_pool_add(struct sos_pool *pool, struct sos_sandbox *sandbox, struct sos_error *error)
+{
+	SOS_LOCKED(&pool->lock);
+	if (pool->closing)
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is closing");
+	sos_list_append(&pool->sandboxes, &sandbox->node);
+	sos_list_append(bucket(pool, sandbox->id), &sandbox->by_id);
+	pool->count++;
+	atomic_fetch_add(&pool->states[sandbox->state], 1);
+	return 0;
+}
+
+void sos_pool_remove(struct sos_pool *pool, struct sos_sandbox *sandbox)
+{
+	pthread_mutex_lock(&pool->lock);
+	bool known = !sos_list_empty(&sandbox->node);
+	if (known) {
+		sos_list_remove(&sandbox->node);
+		sos_list_remove(&sandbox->by_id);
+		pool->count--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (!known)
+		return;
+	/* Only a stopped one is forgotten: its state does not change any more. */
+	atomic_fetch_sub(&pool->states[SOS_STATE_STOPPED], 1);
+	sos_sandbox_unref(sandbox);
+}
+
+struct sos_sandbox *sos_pool_next(struct sos_pool *pool, struct sos_sandbox *previous)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct sos_list *node = pool->sandboxes.next;
+	if (previous && !sos_list_empty(&previous->node))
+		node = previous->node.next;
+	struct sos_sandbox *next = NULL;
+	if (node != &pool->sandboxes)
+		next = sos_sandbox_ref(sos_list_entry(node, struct sos_sandbox, node));
+	pthread_mutex_unlock(&pool->lock);
+	sos_sandbox_unref(previous);
+	return next;
+}
+
+int sos_sandbox_find(struct sos_pool *pool, const char *id, struct sos_sandbox **sandbox, struct sos_error *error)
+{
+	if (!id)
+		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no sandbox without an id");
+	SOS_LOCKED(&pool->lock);
+	struct sos_list *head = bucket(pool, id);
+	sos_list_each(node, head) {
+		struct sos_sandbox *s = sos_list_entry(node, struct sos_sandbox, by_id);
+		if (!strcmp(s->id, id)) {
+			*sandbox = sos_sandbox_ref(s);
+			return 0;
+		}
+	}
+	return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no sandbox \"%.80s\"", id);
+}
+
+int sos_pool_list(struct sos_pool *pool, struct sos_sandbox ***sandboxes, size_t *count, struct sos_error *error)
+{
+	SOS_LOCKED(&pool->lock);
+	struct sos_sandbox **all = malloc((pool->count + 1) * sizeof(struct sos_sandbox *));
+	if (!all)
+		return sos_error_nomem(error);
+	size_t n = 0;
+	sos_list_each(node, &pool->sandboxes)
+		all[n++] = sos_sandbox_ref(sos_list_entry(node, struct sos_sandbox, node));
+	all[n] = NULL;
+	*sandboxes = all;
+	*count = n;
+	return 0;
+}
+
+void sos_sandbox_list_free(struct sos_sandbox **sandboxes, size_t count)
+{
+	for (size_t i = 0; sandboxes && i < count; i++)
+		sos_sandbox_unref(sandboxes[i]);
+	free(sandboxes);
+}
+
+void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats)
+{
+	struct sos_pool_stats s = { .capacity = pool->capacity };
+	sos_queue_count(&pool->queue, &s.containers, &s.queued);
+	s.starting = atomic_load(&pool->states[SOS_STATE_STARTING]) + atomic_load(&pool->states[SOS_STATE_PULLING]);
+	s.running = atomic_load(&pool->states[SOS_STATE_STARTED]) + atomic_load(&pool->states[SOS_STATE_EXITED]) +
+		    atomic_load(&pool->states[SOS_STATE_SESSION_LOST]);
+	s.removing = atomic_load(&pool->removing);
+	s.transport = atomic_load(&pool->transport);
+	pthread_mutex_lock(&pool->lock);
+	s.sandboxes = (uint32_t)pool->count;
+	pthread_mutex_unlock(&pool->lock);
+	s.size = stats->size;
+	memcpy(stats, &s, stats->size < sizeof(s) ? stats->size : sizeof(s));
+}
+
+/* ---- the end ---- */
+
+void sos_pool_close(struct sos_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->closing = true;
+	pthread_mutex_unlock(&pool->lock);
+	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
+		sos_sandbox_close(s);
+}
+
+/* Until every container is gone and every start has returned. */
+static void wait_quiet(struct sos_pool *pool, int64_t deadline)
+{
+	SOS_LOCKED(&pool->lock);
+	while (pool->runs || pool->calls)
+		if (!sos_cond_wait(&pool->changed, &pool->lock, deadline) && sos_clock_ns() >= deadline)
+			return;
+}
+
+/* Starts hold what they made on their own threads: wait for them whatever it takes, or their memory would go. They are
+ * cancelled, and the Engine's calls are cut by now. */
+static void wait_calls(struct sos_pool *pool)
+{
+	SOS_LOCKED(&pool->lock);
+	while (pool->calls)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+}
+
+static void remove_network(struct sos_pool *pool)
+{
+	struct sos_engine_call call = { sos_clock_deadline(NETWORK_MS), -1 };
+	if (pool->network_id)
+		sos_engine_network_remove(pool->engine, pool->network_id, &call, NULL);
+}
+
+void sos_pool_destroy(struct sos_pool *pool)
+{
+	sos_workers_free(pool->workers);
+	sos_loop_free(pool->loop);
+	if (pool->directory)
+		rmdir(pool->directory);
+	sos_owner_free(pool->owner);
+	sos_engine_free(pool->engine);
+	sos_gate_clear(&pool->gate);
+	sos_queue_clear(&pool->queue);
+	if (pool->abort_fd >= 0)
+		close(pool->abort_fd);
+	pthread_cond_destroy(&pool->changed);
+	pthread_mutex_destroy(&pool->lock);
+	sos_spec_free(pool->defaults);
+	free(pool->completing);
+	free(pool->network_id);
+	free(pool->directory);
+	free(pool->runtime_dir);
+	free(pool->name);
+	free(pool);
+}
+
+void sos_pool_free(struct sos_pool *pool)
+{
+	if (!pool)
+		return;
+	int64_t deadline = sos_clock_deadline(FREE_MS - NETWORK_MS);
+	sos_pool_close(pool);
+	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
+		sos_sandbox_begin_stop(s, SOS_ERROR_CANCELLED, "");
+	wait_quiet(pool, deadline);
+	eventfd_write(pool->abort_fd, 1);
+	wait_calls(pool);
+	sos_workers_free(SOS_STEAL(pool->workers));
+	remove_network(pool);
+	while (!sos_list_empty(&pool->sandboxes)) {
+		struct sos_sandbox *s = sos_list_entry(pool->sandboxes.next, struct sos_sandbox, node);
+		sos_list_remove(&s->node);
+		sos_list_remove(&s->by_id);
+		sos_sandbox_unref(s);
+	}
+	sos_pool_destroy(pool);
+}

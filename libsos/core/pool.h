@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A pool's insides, for the files of this folder that make it up. */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sos/sos.h>
+
+#include "core/gate.h"
+#include "core/queue.h"
+#include "engine/engine.h"
+#include "util/list.h"
+
+struct sos_loop;
+struct sos_owner;
+struct sos_sandbox;
+struct sos_spec;
+struct sos_workers;
+
+#define SOS_POOL_BUCKETS 1024u
+
+struct sos_pool {
+	/* Fixed once sos_pool_new returned. */
+	char *name;
+	char *runtime_dir; /* NULL: there is none, so no socket either */
+	struct sos_engine *engine;
+	struct sos_loop *loop;
+	struct sos_workers *workers;
+	struct sos_spec *defaults;
+	sos_event_cb event;
+	void *event_data;
+	int64_t lease_ms;
+	uint32_t capacity;
+	int abort_fd; /* readable: the workers' calls to the Engine end now */
+
+	struct sos_queue queue; /* has a lock of its own */
+
+	/* What one start or ready call makes for all, under `gate`; the flags say that it is there. */
+	struct sos_gate gate;
+	atomic_bool completed, placed, networked;
+	struct sos_engine_facts facts;
+	struct sos_owner *owner;
+	char *directory;  /* parent of the links' directories */
+	char *network_id;
+	struct sos_job *completing; /* a lazy pool's own attempts */
+
+	atomic_uint transport;  /* enum sos_transport; AUTO: not known yet */
+	atomic_bool answering;  /* the Engine did when last asked */
+	atomic_uint removing;   /* containers that the workers are removing */
+	atomic_uint limits_told; /* bits of limits that the Engine lacks and that an event told of */
+	atomic_uint states[16]; /* sandboxes in each enum sos_state */
+
+	pthread_mutex_t lock; /* guards what follows; outermost: a sandbox's lock may be taken under it */
+	pthread_cond_t changed;
+	struct sos_list sandboxes; /* struct sos_sandbox.node, oldest first */
+	struct sos_list buckets[SOS_POOL_BUCKETS]; /* struct sos_sandbox.by_id */
+	size_t count;
+	unsigned calls; /* starts that run */
+	unsigned runs;  /* containers whose removal is not done: see core/run.h */
+	bool closing;
+};
+
+/* pool.c. The next sandbox after `previous` (NULL: the first), one reference each way: takes `previous`'s away, gives
+ * one to what is returned. Sandboxes forgotten meanwhile make it begin again. */
+struct sos_sandbox *sos_pool_next(struct sos_pool *pool, struct sos_sandbox *previous);
+/* Takes over one reference, if it does not fail: ENDED when the pool is closing. */
+int sos_pool_add(struct sos_pool *pool, struct sos_sandbox *sandbox, struct sos_error *error);
+/* Forget it: gives the pool's reference back. */
+void sos_pool_remove(struct sos_pool *pool, struct sos_sandbox *sandbox);
+/* The one destructor; half-built pools too. Nothing may be left in it. */
+void sos_pool_destroy(struct sos_pool *pool);
+
+/* ready.c. Connect, own the name, remove what an earlier owner left; once. */
+int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call, struct sos_error *error);
+/* Keep trying that in the background. */
+int sos_pool_complete_later(struct sos_pool *pool, struct sos_error *error);
+/* What a call to the Engine came to: tells of an Engine lost. Gives `code` back. */
+int sos_pool_note(struct sos_pool *pool, int code, const struct sos_error *error);
+
+/* place.c. The volume that holds sos-init, filled by way of a container of that image. The caller has a slot; where that
+ * container does not go the slot goes with it and `*slot` becomes false. */
+int sos_place(struct sos_pool *pool, const char *image, const struct sos_engine_call *call, bool *slot,
+	      struct sos_error *error);
+void sos_place_volume(char name[32]);
+
+/* network.c. The pool's bridge. */
+int sos_network(struct sos_pool *pool, const struct sos_engine_call *call, char **id, struct sos_error *error);
+void sos_network_forget(struct sos_pool *pool);
+
+/* event.c. With no lock held. `sandbox_id` may be NULL. */
+void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+#include "core/pool.h"
+#include "core/run.h"
+#include "core/sandbox.h"
+#include "core/thread.h"
+#include "util/error.h"
+#include "util/guard.h"
+
+#define STOP_MS 30000
+
+static void cancel_locked(struct sos_sandbox *sandbox, int code)
+{
+	struct sos_starter *starter = sandbox->starter;
+	if (!starter || starter->cancelled)
+		return;
+	starter->cancelled = code;
+	eventfd_write(starter->cancel_fd, 1);
+	sos_queue_cancel(&sandbox->pool->queue, &starter->ticket, code);
+}
+
+/* The run that commands go to, pinned; NULL: none. */
+static struct sos_run *pin_locked(struct sos_sandbox *sandbox)
+{
+	if (sandbox->run)
+		sos_run_pin(sandbox->run);
+	return sandbox->run;
+}
+
+/* Without the lock: the link has locks of its own and wakes threads. */
+static void end_calls(struct sos_sandbox *sandbox, struct sos_run *run, const char *reason)
+{
+	if (!run)
+		return;
+	sos_link_end(run->link, SOS_ERROR_ENDED, reason);
+	SOS_LOCKED(&sandbox->lock);
+	sos_run_unpin_locked(run);
+}
+
+void sos_sandbox_cancel_start(struct sos_sandbox *sandbox)
+{
+	pthread_mutex_lock(&sandbox->lock);
+	struct sos_run *run = NULL;
+	if (sandbox->starter && !sandbox->starter->cancelled) {
+		cancel_locked(sandbox, SOS_ERROR_CANCELLED);
+		run = pin_locked(sandbox);
+	}
+	pthread_mutex_unlock(&sandbox->lock);
+	end_calls(sandbox, run, "the start was cancelled");
+}
+
+void sos_sandbox_close(struct sos_sandbox *sandbox)
+{
+	pthread_mutex_lock(&sandbox->lock);
+	cancel_locked(sandbox, SOS_ERROR_CANCELLED);
+	struct sos_run *run = pin_locked(sandbox);
+	pthread_mutex_unlock(&sandbox->lock);
+	end_calls(sandbox, run, "the pool is closing");
+}
+
+void sos_sandbox_begin_stop(struct sos_sandbox *sandbox, int cancel_code, const char *reason)
+{
+	pthread_mutex_lock(&sandbox->lock);
+	/* From LOST its container is on its way out already. */
+	bool stopped = false, mine = false;
+	struct sos_run *run = NULL;
+	if (sos_sandbox_move(sandbox, SOS_STATE_STOPPING, sandbox->state == SOS_STATE_LOST ? NULL : reason)) {
+		cancel_locked(sandbox, cancel_code);
+		run = pin_locked(sandbox);
+		/* A start removes what it made itself. */
+		mine = run && !run->ending && !sandbox->starter;
+		if (mine)
+			run->ending = true;
+		stopped = sos_sandbox_settle(sandbox);
+	}
+	pthread_mutex_unlock(&sandbox->lock);
+	end_calls(sandbox, run, *reason ? reason : "the sandbox was stopped");
+	if (mine)
+		sos_run_retire(run);
+	if (stopped)
+		sos_event(sandbox->pool, SOS_EVENT_STOPPED, sandbox->id, 0, "stopped");
+}
+
+static int wait_stopped(struct sos_sandbox *sandbox, struct sos_error *error)
+{
+	int64_t deadline = sos_clock_deadline(STOP_MS);
+	SOS_LOCKED(&sandbox->lock);
+	while (sandbox->state != SOS_STATE_STOPPED) {
+		if (sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) || sos_clock_ns() < deadline)
+			continue;
+		const struct sos_error *why = &sandbox->remove_error;
+		int code = why->code == SOS_ERROR_ENGINE ? SOS_ERROR_ENGINE : SOS_ERROR_UNREACHABLE;
+		return sos_error_set(error, code,
+				     "stop sandbox %.8s: its container is not removed after %d s, trying goes on: %s",
+				     sandbox->id, STOP_MS / 1000, why->code ? why->message : "the Engine does not answer");
+	}
+	return 0;
+}
+
+int sos_sandbox_stop(struct sos_sandbox *sandbox, uint32_t flags, struct sos_error *error)
+{
+	if (flags & ~SOS_STOP_FORGET)
+		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", flags);
+	sos_sandbox_begin_stop(sandbox, SOS_ERROR_ENDED, "");
+	int r = wait_stopped(sandbox, error);
+	if (r || !(flags & SOS_STOP_FORGET))
+		return r;
+	pthread_mutex_lock(&sandbox->lock);
+	sos_history_clear(&sandbox->history);
+	sos_execs_clear(&sandbox->execs);
+	pthread_mutex_unlock(&sandbox->lock);
+	sos_pool_remove(sandbox->pool, sandbox);
+	return 0;
+}
