@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The connections that are in the middle of a request, and their descriptors.
+ * civetweb does not tell which descriptor a connection has, so it is looked for
+ * among all of ours by its two addresses. What is found is given as a duplicate,
+ * which cannot turn into somebody else's while it is used. One table a process.
+ * Lock: `table` in connections.c, over the list; nothing is called under it. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sos_connection {
+	struct sos_connection *previous, *next;
+	const char *address; /* of the client, as text; lives as long as the request */
+	uint16_t port;       /* of the client */
+	uint16_t local_port;
+	int64_t body_since;  /* its body is being read since then; 0: it is not */
+};
+
+void sos_connection_add(struct sos_connection *connection);
+void sos_connection_remove(struct sos_connection *connection);
+void sos_connection_set_body(struct sos_connection *connection, int64_t since);
+
+/* A duplicate of its descriptor, the caller's; -1: not found. */
+int sos_connection_descriptor(const struct sos_connection *connection);
+
+/* Close connections on `local_port` whose body takes longer than a minute, and, with `starving`, those that sent
+ * nothing for a second and are not in the middle of a request. */
+void sos_connections_sweep(uint16_t local_port, bool starving);
+/* Make every thread that waits for a next request on `local_port` go on: their clients get an end of file. */
+void sos_connections_hang_up(uint16_t local_port);
+/* End all of them, whatever they are at. */
+void sos_connections_abort(uint16_t local_port);
+/* Stop listening on it without closing. */
+void sos_connections_stop_listening(uint16_t local_port);

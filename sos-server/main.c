@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The program: binds its port, makes its pool, serves, and takes everything
+ * down again on SIGTERM or SIGINT. */
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sos/sos.h>
+
+#include "connections.h"
+#include "http.h"
+#include "log.h"
+#include "options.h"
+#include "server.h"
+#include "watcher.h"
+
+#define DRAIN_MS 5000       /* for replies that clients take slowly */
+#define DRAIN_STOPS_MS 20000 /* for stops that wait for the Engine */
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* Many threads and few allocations: one heap for all is smaller than eight a core, and large replies go back
+ * to the system at once instead of raising the threshold for good. */
+static void keep_heap_small(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+/* ---- events of the library ---- */
+
+static enum sos_log_level level_of(uint32_t type)
+{
+	switch (type) {
+	case SOS_EVENT_ENGINE_LOST:
+	case SOS_EVENT_START_FAILED:
+	case SOS_EVENT_LOST:
+	case SOS_EVENT_REMOVE_FAILED:
+	case SOS_EVENT_FALLBACK:
+		return SOS_LOG_WARN;
+	case SOS_EVENT_COMMAND:
+		return SOS_LOG_DEBUG;
+	default:
+		return SOS_LOG_INFO;
+	}
+}
+
+static void log_event(void *data, const struct sos_event *event)
+{
+	sos_log(level_of(event->type), event->sandbox_id, "%s", event->message ? event->message : "");
+}
+
+/* ---- the pool ---- */
+
+static int make_pool(const struct sos_options *options, const char *name, struct sos_pool **pool, struct sos_error *error)
+{
+	struct sos_sandbox_spec defaults = SOS_SANDBOX_SPEC_INIT;
+	defaults.memory_bytes = options->memory_bytes;
+	defaults.pids_limit = options->pids_limit;
+	defaults.cpu_millis = options->cpu_millis;
+	defaults.network = options->network;
+	defaults.lifetime_ms = options->lifetime_ms;
+	struct sos_pool_options o = SOS_POOL_OPTIONS_INIT;
+	o.engine = options->engine;
+	o.name = name;
+	o.runtime_dir = options->runtime_dir;
+	o.defaults = &defaults;
+	o.event = log_event;
+	o.capacity = options->max_sandboxes;
+	o.queue_limit = options->queue_limit;
+	o.transport = options->transport;
+	o.flags = SOS_POOL_LAZY;
+	return sos_pool_new(&o, pool, error);
+}
+
+/* ---- running ---- */
+
+static void *exit_on_second_signal(void *set)
+{
+	int number;
+	sigwait(set, &number);
+	_exit(1);
+}
+
+/* Wait for the first signal. While the pool is not complete, the Engine is asked again from time to time. */
+static void wait_for_signal(const sigset_t *signals, struct sos_pool *pool)
+{
+	bool ready = false, said = false;
+	for (;;) {
+		struct sos_error error = SOS_ERROR_INIT;
+		struct timespec pause = { .tv_sec = said ? 2 : 0 };
+		if (!ready)
+			ready = sos_pool_ready(pool, &error) == 0;
+		if (!ready && !said) {
+			sos_log(SOS_LOG_WARN, NULL, "no sandbox can be started yet: %s", error.message);
+			said = true;
+			pause.tv_sec = 2;
+		}
+		if ((ready ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause)) > 0)
+			return;
+	}
+}
+
+static void shut_down(struct sos_server *server, sigset_t *signals)
+{
+	struct sos_pool *pool = atomic_load(&server->pool);
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, exit_on_second_signal, signals) == 0)
+		pthread_detach(thread);
+	sos_log(SOS_LOG_INFO, NULL, "shutting down");
+	atomic_store(&server->closing, true);
+	sos_pool_close(pool);
+	if (!sos_http_drain(server->http, DRAIN_MS)) {
+		sos_connections_abort(sos_http_port(server->http));
+		if (!sos_http_drain(server->http, DRAIN_STOPS_MS)) {
+			/* The pool cannot be freed under them; its containers end by their lease. */
+			sos_log(SOS_LOG_ERROR, NULL, "%u requests do not end; containers may be left to their lease",
+				sos_http_running(server->http));
+			_exit(1);
+		}
+	}
+	sos_pool_free(pool);
+	atomic_store(&server->pool, NULL);
+	sos_watcher_stop();
+	sos_http_stop(server->http);
+	sos_log(SOS_LOG_INFO, NULL, "ended");
+}
+
+static int start(struct sos_server *server)
+{
+	char error[512];
+	if (sos_auth_new(&server->auth, server->options, error, sizeof(error)) != 0) {
+		fprintf(stderr, "sos-server: %s\n", error);
+		return -1;
+	}
+	server->threads = sos_server_threads(server->options);
+	struct sos_http_options http = {
+		.address = server->options->listen,
+		.port = server->options->port,
+		.threads = server->threads,
+		.handle = sos_server_handle,
+		.data = server
+	};
+	if (sos_http_start(&http, &server->http, error, sizeof(error)) != 0) {
+		fprintf(stderr, "sos-server: %s\n", error);
+		return -1;
+	}
+	if (sos_watcher_start(sos_http_port(server->http)) != 0) {
+		fprintf(stderr, "sos-server: cannot start a thread\n");
+		sos_http_stop(server->http);
+		return -1;
+	}
+	return 0;
+}
+
+static int serve(const struct sos_options *options, sigset_t *signals)
+{
+	struct sos_server server = { .options = options };
+	struct sos_error error = SOS_ERROR_INIT;
+	struct sos_pool *pool = NULL;
+	char name[32];
+	if (start(&server) != 0)
+		return 1;
+	uint16_t port = sos_http_port(server.http);
+	snprintf(name, sizeof(name), "server-%u", (unsigned)port);
+	const char *pool_name = options->pool ? options->pool : name;
+	if (make_pool(options, pool_name, &pool, &error) != 0) {
+		fprintf(stderr, "sos-server: %s\n", error.message);
+		sos_watcher_stop();
+		sos_http_stop(server.http);
+		sos_auth_clear(&server.auth);
+		return 1;
+	}
+	atomic_store(&server.pool, pool);
+	sos_log_ready("listening on http://%s:%u (pool %s, %" PRIu32 " sandboxes)", options->listen, (unsigned)port,
+		      pool_name, options->max_sandboxes);
+	wait_for_signal(signals, pool);
+	shut_down(&server, signals);
+	sos_auth_clear(&server.auth);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sos_options options;
+	sigset_t signals;
+	enum sos_options_outcome outcome = sos_options_read(&options, argc, argv);
+	if (outcome == SOS_OPTIONS_RUN) {
+		sos_log_set_up(options.log_level, options.log_json);
+		keep_heap_small();
+		raise_descriptor_limit();
+		/* Blocked before there are threads, so that only sigwait takes them. */
+		sigemptyset(&signals);
+		sigaddset(&signals, SIGTERM);
+		sigaddset(&signals, SIGINT);
+		pthread_sigmask(SIG_BLOCK, &signals, NULL);
+		signal(SIGPIPE, SIG_IGN);
+	}
+	int code = outcome == SOS_OPTIONS_RUN ? serve(&options, &signals) : outcome == SOS_OPTIONS_DONE ? 0 : 2;
+	sos_options_free(&options);
+	return code;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "server.h"
+
+#include <string.h>
+
+#include "http.h"
+#include "reply.h"
+#include "request.h"
+
+enum body { BODY_IGNORED, BODY_OPTIONAL, BODY_NEEDED };
+
+struct route {
+	const char *method;
+	const char *path[SOS_PATH_SEGMENTS + 1]; /* "*": any segment that is not empty */
+	void (*handle)(struct sos_request *request);
+	enum body body;
+	bool without_pool;
+	bool without_token;
+};
+
+static const struct route routes[] = {
+	{ "GET", { "healthz" }, sos_route_healthz, BODY_IGNORED, .without_pool = true, .without_token = true },
+	{ "GET", { "readyz" }, sos_route_readyz, BODY_IGNORED },
+	{ "POST", { "sandboxes" }, sos_route_create, BODY_NEEDED },
+	{ "GET", { "sandboxes" }, sos_route_list, BODY_IGNORED },
+	{ "GET", { "sandboxes", "*" }, sos_route_get, BODY_IGNORED },
+	{ "DELETE", { "sandboxes", "*" }, sos_route_delete, BODY_IGNORED },
+	{ "POST", { "sandboxes", "*", "start" }, sos_route_start, BODY_OPTIONAL },
+	{ "POST", { "sandboxes", "*", "stop" }, sos_route_stop, BODY_OPTIONAL },
+	{ "POST", { "sandboxes", "*", "exec" }, sos_route_exec, BODY_NEEDED },
+	{ "GET", { "sandboxes", "*", "exec", "*" }, sos_route_get_result, BODY_IGNORED },
+	{ "GET", { "sandboxes", "*", "trajectory" }, sos_route_trajectory, BODY_IGNORED },
+	{ "GET", { "sandboxes", "*", "trajectory", "formatted" }, sos_route_trajectory_formatted, BODY_IGNORED },
+};
+
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+unsigned sos_server_threads(const struct sos_options *options)
+{
+	/* Waiting starts take half of the threads at most, or they would lock out the stops that free their slots. */
+	unsigned threads = options->queue_limit + options->max_sandboxes + 64;
+	return threads > 2 * options->queue_limit ? threads : 2 * options->queue_limit;
+}
+
+static bool matches_path(const struct route *route, const struct sos_request *request)
+{
+	unsigned i = 0;
+	for (; route->path[i]; i++) {
+		if (i == request->segment_count)
+			return false;
+		if (strcmp(route->path[i], "*") == 0 ? !*request->segments[i]
+						     : strcmp(route->path[i], request->segments[i]) != 0)
+			return false;
+	}
+	return i == request->segment_count;
+}
+
+static const char *effective_method(const struct sos_request *request)
+{
+	return strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+}
+
+/* NULL: refused with a reply. */
+static const struct route *find_route(struct sos_request *request)
+{
+	const struct route *found = NULL;
+	bool get = false, post = false, delete = false;
+	for (size_t i = 0; i < ROUTE_COUNT && !found; i++) {
+		if (!matches_path(&routes[i], request))
+			continue;
+		if (strcmp(routes[i].method, effective_method(request)) == 0)
+			found = &routes[i];
+		get |= routes[i].method[0] == 'G';
+		post |= routes[i].method[0] == 'P';
+		delete |= routes[i].method[0] == 'D';
+	}
+	if (found)
+		return found;
+	if (!get && !post && !delete) {
+		sos_reply_text(request, 404, "there is nothing at %.256s", request->path);
+		return NULL;
+	}
+	request->allow_methods = get && post ? "GET, HEAD, POST" : get && delete ? "GET, HEAD, DELETE" : get ? "GET, HEAD" : "POST";
+	sos_reply_text(request, 405, "%.256s takes %s, not %.32s", request->path, request->allow_methods, request->method);
+	return NULL;
+}
+
+static bool is_json(const char *type)
+{
+	static const char json[] = "application/json";
+	size_t length = sizeof(json) - 1;
+	return strncasecmp(type, json, length) == 0 && (!type[length] || strchr("; \t", type[length]));
+}
+
+static bool read_body(struct sos_request *request, const struct route *route)
+{
+	const char *type = sos_request_header(request, "Content-Type");
+	const char *encoding = sos_request_header(request, "Content-Encoding");
+	if (request->has_body && type && !is_json(type)) {
+		/* A web page can make a browser send forms to us, but not JSON. */
+		sos_reply_text(request, 415, "the body must be JSON, with \"Content-Type: application/json\", not %.128s",
+			       type);
+		return false;
+	}
+	if (request->has_body && encoding && strcasecmp(encoding, "identity") != 0) {
+		sos_reply_text(request, 415, "Content-Encoding %.64s is not understood here", encoding);
+		return false;
+	}
+	if (!sos_request_read_body(request))
+		return false;
+	if (route->body == BODY_NEEDED && !request->body_length) {
+		sos_reply_text(request, 400, "the body is missing: a JSON object is needed");
+		return false;
+	}
+	return true;
+}
+
+static bool check_state(struct sos_request *request, const struct route *route)
+{
+	struct sos_server *server = request->server;
+	const char *why = NULL;
+	if (atomic_load(&server->closing))
+		why = "the server is shutting down";
+	else if (!atomic_load(&server->pool))
+		why = "the server is starting";
+	if (!why || route->without_pool)
+		return true;
+	request->retry_after = 1;
+	if (atomic_load(&server->closing))
+		sos_http_close_after(request);
+	sos_reply_text(request, 503, "%s", why);
+	return false;
+}
+
+void sos_server_handle(void *data, struct sos_request *request)
+{
+	struct sos_server *server = data;
+	request->server = server;
+	if (!sos_auth_check_host(&server->auth, request) || !sos_auth_check_origin(&server->auth, request))
+		return;
+	const struct route *route = find_route(request);
+	if (!route)
+		return;
+	if (!route->without_token && !sos_auth_check_token(&server->auth, request))
+		return;
+	if (!check_state(request, route))
+		return;
+	if (route->body != BODY_IGNORED && !read_body(request, route))
+		return;
+	route->handle(request);
+}
+
+bool sos_server_enter_wait(struct sos_request *request)
+{
+	struct sos_server *server = request->server;
+	if (atomic_fetch_add(&server->blocked, 1) + SOS_SERVER_RESERVE < server->threads)
+		return true;
+	atomic_fetch_sub(&server->blocked, 1);
+	request->retry_after = 1;
+	sos_reply_text(request, 503, "too many requests wait for commands and starts; try again");
+	return false;
+}
+
+void sos_server_leave_wait(struct sos_request *request)
+{
+	atomic_fetch_sub(&request->server->blocked, 1);
+}
+
+struct sos_sandbox *sos_server_find(struct sos_request *request)
+{
+	struct sos_sandbox *sandbox = NULL;
+	struct sos_error error = SOS_ERROR_INIT;
+	if (sos_sandbox_find(atomic_load(&request->server->pool), request->segments[1], &sandbox, &error) == 0)
+		return sandbox;
+	sos_reply_error(request, &error);
+	return NULL;
+}

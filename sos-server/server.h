@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What all requests share, and the way of a request to its route. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sos/sos.h>
+
+#include "auth.h"
+#include "options.h"
+
+struct sos_http;
+struct sos_request;
+
+struct sos_server {
+	const struct sos_options *options;
+	struct sos_auth auth;
+	struct sos_http *http;
+	_Atomic(struct sos_pool *) pool; /* NULL until it is made */
+	atomic_bool closing;
+	atomic_uint blocked;   /* requests that wait for a command or a start */
+	unsigned threads;      /* of the HTTP end */
+};
+
+/* Threads that are kept for requests that do not wait: list, stop, health. */
+#define SOS_SERVER_RESERVE 24
+
+unsigned sos_server_threads(const struct sos_options *options);
+/* The HTTP end's handler. */
+void sos_server_handle(void *server, struct sos_request *request);
+
+/* Before and after what may take long. False: too many do; refused with a reply. */
+bool sos_server_enter_wait(struct sos_request *request);
+void sos_server_leave_wait(struct sos_request *request);
+
+/* The sandbox that the path's second segment names; NULL: refused with a reply. */
+struct sos_sandbox *sos_server_find(struct sos_request *request);
+
+/* Routes: one function each, in the file of its resource. */
+void sos_route_create(struct sos_request *request);
+void sos_route_list(struct sos_request *request);
+void sos_route_get(struct sos_request *request);
+void sos_route_start(struct sos_request *request);
+void sos_route_stop(struct sos_request *request);
+void sos_route_delete(struct sos_request *request);
+void sos_route_exec(struct sos_request *request);
+void sos_route_get_result(struct sos_request *request);
+void sos_route_trajectory(struct sos_request *request);
+void sos_route_trajectory_formatted(struct sos_request *request);
+void sos_route_healthz(struct sos_request *request);
+void sos_route_readyz(struct sos_request *request);
