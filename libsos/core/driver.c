@@ -9,6 +9,14 @@ const char sos_driver_return[] = "\\builtin return $1\n";
 /* Quotes, because IFS is the user's. */
 #define RECORD "printf '\\0S%llu %%s %%s %%s\\0' \"$?\" \"$-\" \"${!-}\""
 
+/* The record, the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it. */
+#define TAIL                                                                                                 \
+	"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } 244>&1 245>&2 >&240 2>&240"
+
+/* `&&` keeps set -e from ending the shell for a status that bash lets pass, as of `[ a = b ] && x`. `.` by way of
+ * `builtin` does not switch set -e off inside, as it would on its own. */
+#define RESTORE "\\builtin . /proc/self/fd/238 %d&&\\builtin :"
+
 enum sos_dialect sos_driver_first(enum sos_shell shell)
 {
 	switch (shell) {
@@ -67,12 +75,12 @@ static int run_prologue(char *line, size_t size, enum sos_dialect dialect, const
 {
 	bool bash = dialect == SOS_DIALECT_BASH;
 	bool traced = has(before, 'x') || has(before, 'v');
-	/* Under set -e a status that is not 0 would end the shell here; it would have ended then. */
-	bool restore = before->code != 0 && !has(before, 'e');
 	char status[64] = "";
-	if (restore && bash)
-		snprintf(status, sizeof(status), "\\builtin . /proc/self/fd/%d %d;", SOS_FD_RETURN, before->code);
-	else if (restore)
+	/* With options to put back on, the prefix of the text restores $? after that. */
+	if (before->code != 0 && bash && !traced)
+		snprintf(status, sizeof(status), RESTORE ";", before->code);
+	/* Under set -e a status that is not 0 would end the shell here; it would have ended then. */
+	else if (before->code != 0 && !bash && !has(before, 'e'))
 		snprintf(status, sizeof(status), "(exit %d);", before->code);
 	return snprintf(line, size, "%s%s%s", before->code == 2 && bash ? ";;\n" : "",
 			traced ? (bash ? "\\builtin set +xv\n" : "set +xv\n") : "", status);
@@ -89,10 +97,9 @@ size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint
 	switch (dialect) {
 	case SOS_DIALECT_BASH:
 		more = snprintf(rest, left,
-				"{ \\builtin . /proc/self/fd/239 243>&240;"
-				"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } "
-				"244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242\n",
-				n);
+				"{ \\builtin . /proc/self/fd/239 243>&240&&" TAIL "||" TAIL "; } "
+				"<&240 >&241 2>&242\n",
+				n, n);
 		break;
 	case SOS_DIALECT_SH:
 		more = snprintf(rest, left,
@@ -143,16 +150,23 @@ size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, u
 			     SOS_FD_RETURN, n));
 }
 
-const char *sos_driver_prefix(enum sos_dialect dialect, const struct sos_record *before)
+size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, const struct sos_record *before)
 {
 	bool bash = dialect == SOS_DIALECT_BASH;
-	if (has(before, 'x') && has(before, 'v'))
-		return bash ? "\\builtin set -xv\n" : "set -xv\n";
+	char options[3], *o = options;
 	if (has(before, 'x'))
-		return bash ? "\\builtin set -x\n" : "set -x\n";
+		*o++ = 'x';
 	if (has(before, 'v'))
-		return bash ? "\\builtin set -v\n" : "set -v\n";
-	return "";
+		*o++ = 'v';
+	*o = 0;
+	if (!*options)
+		return 0;
+	if (!bash)
+		return done(snprintf(line, SOS_DRIVER_LINE, "set -%s\n", options));
+	char status[64] = "";
+	if (before->code != 0)
+		snprintf(status, sizeof(status), "{ " RESTORE "; } 2>&240", before->code);
+	return done(snprintf(line, SOS_DRIVER_LINE, "\\builtin set -%s%s%s\n", options, *status ? ";" : "", status));
 }
 
 static bool number(const char **at, const char *end, char stop, uint64_t limit, uint64_t *value)

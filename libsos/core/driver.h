@@ -6,7 +6,8 @@
  * The user's text never goes down the command pipe. It lies in a file
  * (descriptor SOS_FD_TEXT of the shell) that one line sources at top level:
  *
- *	{ \builtin . TEXT 243>&240; { record; re-export; } 244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242
+ *	{ \builtin . TEXT 243>&240 && TAIL || TAIL; } <&240 >&241 2>&242
+ *	TAIL: { record; re-export; } 244>&1 245>&2 >&240 2>&240
  *
  * `.` (not eval, not typed text) keeps bash from printing "exit" and "[1] pid"
  * and is what ^C unwinds first. Redirecting by duplicating from a high
@@ -68,7 +69,7 @@ size_t sos_driver_again(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, ui
 /* And once more, after taking away whatever shadows what we use. */
 size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
 /* What must stand before the text in its file: options that were taken off for our own lines. */
-const char *sos_driver_prefix(enum sos_dialect dialect, const struct sos_record *before);
+size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, const struct sos_record *before);
 
 /* Take the next whole record out of `data`: gives how many bytes are done with (0: more are needed) and whether
  * `record` was filled. Anything that is no record is passed over. */

@@ -308,11 +308,11 @@ int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_
 static int send_command(struct sos_session *session, const struct sos_command *command, struct sos_error *error)
 {
 	char line[SOS_DRIVER_LINE];
-	const char *prefix = sos_driver_prefix(session->dialect, &session->last);
+	size_t prefix = sos_driver_prefix(line, session->dialect, &session->last);
 	struct sos_buffer text = SOS_BUFFER_INIT;
 	int r;
-	if (*prefix) {
-		if (sos_buffer_append_string(&text, prefix) < 0 ||
+	if (prefix) {
+		if (sos_buffer_append(&text, line, prefix) < 0 ||
 		    sos_buffer_append(&text, command->text, command->text_length) < 0)
 			r = sos_error_nomem(error);
 		else
