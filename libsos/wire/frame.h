@@ -48,6 +48,8 @@ enum sos_frame_type {
 				  * comes after all DATA that the child's pipes held when it was reaped. */
 	SOS_FRAME_CLOSING = 5,   /* string reason: "lifetime", "idle", "lease", "terminated"; the container ends now */
 	SOS_FRAME_NO_SOCKET = 6, /* attach stream only, as the first frame: no nonce, or the wrong one: I listen here */
+	SOS_FRAME_DROPPED = 8,   /* after RESUME and that stream's DATA: id child; u32 target fd, u64 bytes that did not fit
+				  * into init's buffer while nobody was connected */
 	SOS_FRAME_CHILD = 7,     /* after RESUME without descriptors: id child; u32 pid, u32 kind, u32 count and as many
 				  * u32 target fds; the library's ends of those pipes travel with it, in that order */
 

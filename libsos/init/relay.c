@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "init/relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "init/control.h"
+
+#define PUT_MAX (UINT64_C(256) << 20) /* of a FILE: a command of 64 MiB and room to spare */
+
+static bool is_output(const struct sos_stream *s)
+{
+	return s->kind == SOS_STREAM_RELAY_OUT && s->event.fd >= 0;
+}
+
+/* Send up to `max` bytes of the pipe. >0 sent, 0 nothing there or nothing allowed, -1 the pipe has ended. */
+static ssize_t send_data(struct sos_stream *s, uint64_t max)
+{
+	uint64_t window = SOS_FRAME_WINDOW - s->unacked;
+	if (max > window)
+		max = window;
+	if (max > SOS_FRAME_DATA_MAX)
+		max = SOS_FRAME_DATA_MAX;
+	if (!max || !sos_control_roomy())
+		return 0;
+	uint8_t *frame = sos_control_scratch();
+	struct sos_frame_writer w;
+	sos_frame_begin(&w, frame, SOS_CONTROL_SCRATCH);
+	sos_frame_put_u32(&w, s->target);
+	ssize_t n = read(s->event.fd, frame + w.length, max);
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n < 0 && errno == EAGAIN) {
+		s->barrier = s->due = 0; /* somebody inside took what lay there */
+		return 0;
+	}
+	uint32_t id = s->child->id;
+	if (n <= 0) {
+		s->barrier = s->allowed = s->due = 0;
+		sos_stream_close(s);
+		sos_control_send(frame, sos_frame_end(&w, SOS_FRAME_DATA, 0, id));
+		return -1;
+	}
+	w.length += (size_t)n;
+	uint64_t sent = (uint64_t)n;
+	s->unacked += (uint32_t)n;
+	s->barrier -= s->barrier < sent ? s->barrier : sent;
+	s->allowed -= s->allowed < sent ? s->allowed : sent;
+	s->due -= s->due < sent ? s->due : sent;
+	sos_control_send(frame, sos_frame_end(&w, SOS_FRAME_DATA, 0, id));
+	return n;
+}
+
+/* All writers are gone and nothing is left. Never true for a pipe that may still get a byte. */
+static bool is_over(const struct sos_stream *s)
+{
+	struct pollfd p = { .fd = s->event.fd, .events = POLLIN };
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) && !(p.revents & POLLIN);
+}
+
+static struct sos_stream *last_output(struct sos_child *child)
+{
+	for (unsigned i = 0; i < child->stream_count; i++)
+		if (child->streams[i].last && is_output(&child->streams[i]))
+			return &child->streams[i];
+	return NULL;
+}
+
+static bool barred(const struct sos_child *child)
+{
+	for (unsigned i = 0; i < child->stream_count; i++)
+		if (is_output(&child->streams[i]) && child->streams[i].barrier)
+			return true;
+	return false;
+}
+
+/* How much of the last output lies there first, and only then what lies in the others: all that was written before
+ * those bytes is in the second count. */
+static void set_barriers(struct sos_child *child, struct sos_stream *last)
+{
+	if (last->allowed)
+		return;
+	last->allowed = sos_stream_pending(last);
+	if (!last->allowed)
+		return;
+	for (unsigned i = 0; i < child->stream_count; i++)
+		if (is_output(&child->streams[i]) && &child->streams[i] != last)
+			child->streams[i].barrier = sos_stream_pending(&child->streams[i]);
+}
+
+static void want(struct sos_child *child)
+{
+	bool roomy = sos_control_roomy(), bar = barred(child);
+	for (unsigned i = 0; i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (is_output(s))
+			sos_event_set(&s->event, roomy && s->unacked < SOS_FRAME_WINDOW && !(s->last && bar) ? EPOLLIN : 0);
+	}
+}
+
+static bool pump_once(struct sos_child *child)
+{
+	bool more = false;
+	struct sos_stream *last = last_output(child);
+	if (last)
+		set_barriers(child, last);
+	for (unsigned i = 0; i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (!is_output(s) || (s->last && barred(child)))
+			continue;
+		if (s->last && !s->allowed && !is_over(s))
+			continue;
+		if (send_data(s, s->last && s->allowed ? s->allowed : UINT64_MAX) > 0)
+			more = true;
+	}
+	return more;
+}
+
+/* One DATA frame of each stream a round, and few rounds, so that nobody starves. */
+void sos_relay_pump(struct sos_child *child)
+{
+	if (child->state == SOS_CHILD_FREE || child->state == SOS_CHILD_STARTING)
+		return;
+	for (int round = 0; round < 4 && sos_control_roomy() && pump_once(child); round++)
+		;
+	sos_child_tell(child);
+	want(child);
+}
+
+void sos_relay_pump_all(void)
+{
+	static unsigned turn; /* who comes first moves on, or the first in the table would take all room */
+	static struct sos_child *in_use[SOS_CHILDREN_MAX];
+	unsigned i = 0, count = 0;
+	for (struct sos_child *c; (c = sos_child_next(&i));)
+		in_use[count++] = c;
+	turn++;
+	for (unsigned k = 0; k < count; k++)
+		sos_relay_pump(in_use[(turn + k) % count]);
+}
+
+static void on_output(struct sos_event *event, uint32_t events)
+{
+	sos_relay_pump(((struct sos_stream *)event)->child);
+}
+
+void sos_relay_ended(struct sos_child *child)
+{
+	for (unsigned i = 0; i < child->stream_count; i++)
+		if (is_output(&child->streams[i]))
+			child->streams[i].due = sos_stream_pending(&child->streams[i]);
+}
+
+bool sos_relay_settled(const struct sos_child *child)
+{
+	for (unsigned i = 0; i < child->stream_count; i++)
+		if (is_output(&child->streams[i]) && child->streams[i].due)
+			return false;
+	return true;
+}
+
+/* Input: DATA into the pipe, what does not fit into the buffer. */
+
+static void send_credit(const struct sos_stream *s, uint32_t bytes)
+{
+	uint8_t data[SOS_FRAME_HEADER + 8];
+	struct sos_frame_writer w;
+	sos_frame_begin(&w, data, sizeof data);
+	sos_frame_put_u32(&w, s->target);
+	sos_frame_put_u32(&w, bytes);
+	sos_control_send(data, sos_frame_end(&w, SOS_FRAME_CREDIT, 0, s->child->id));
+}
+
+static void write_input(struct sos_stream *s)
+{
+	while (s->length) {
+		ssize_t n = write(s->event.fd, s->buffer + s->start, s->length);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (n < 0)
+			n = (ssize_t)s->length; /* nobody reads any more: swallowed, so that the sender can go on */
+		s->start += (size_t)n;
+		s->length -= (size_t)n;
+		send_credit(s, (uint32_t)n);
+	}
+	if (s->length) {
+		sos_event_set(&s->event, EPOLLOUT);
+		return;
+	}
+	sos_event_set(&s->event, 0);
+	sos_stream_unbuffer(s);
+	if (s->ending)
+		sos_stream_close(s);
+}
+
+static void on_input(struct sos_event *event, uint32_t events)
+{
+	write_input((struct sos_stream *)event);
+}
+
+static struct sos_stream *find(uint32_t id, uint32_t target, enum sos_stream_kind kind)
+{
+	struct sos_child *child = sos_child_find(id);
+	for (unsigned i = 0; child && i < child->stream_count; i++)
+		if (child->streams[i].target == target && child->streams[i].kind == kind && child->streams[i].event.fd >= 0)
+			return &child->streams[i];
+	return NULL;
+}
+
+/* A child or stream that is gone is no violation: the frame may have crossed its end. */
+bool sos_relay_data(const struct sos_frame *frame)
+{
+	struct sos_frame_reader r;
+	sos_frame_reader_init(&r, frame);
+	uint32_t target = sos_frame_read_u32(&r);
+	if (r.failed || r.left > SOS_FRAME_DATA_MAX)
+		return false;
+	struct sos_stream *s = find(frame->id, target, SOS_STREAM_RELAY_IN);
+	if (!s || s->ending)
+		return true;
+	if (!r.left) {
+		s->ending = true;
+	} else {
+		if (s->length + r.left > SOS_FRAME_WINDOW)
+			return false;
+		if (sos_stream_buffer(s) < 0)
+			return true; /* lost with the memory of its container */
+		if (s->start + s->length + r.left > SOS_FRAME_WINDOW) {
+			memmove(s->buffer, s->buffer + s->start, s->length);
+			s->start = 0;
+		}
+		memcpy(s->buffer + s->start + s->length, r.data, r.left);
+		s->length += r.left;
+	}
+	write_input(s);
+	return true;
+}
+
+bool sos_relay_credit(const struct sos_frame *frame)
+{
+	struct sos_frame_reader r;
+	sos_frame_reader_init(&r, frame);
+	uint32_t target = sos_frame_read_u32(&r), bytes = sos_frame_read_u32(&r);
+	if (!sos_frame_read_done(&r))
+		return false;
+	struct sos_stream *s = find(frame->id, target, SOS_STREAM_RELAY_OUT);
+	if (!s)
+		return true;
+	if (bytes > s->unacked)
+		return false;
+	s->unacked -= bytes;
+	sos_relay_pump(s->child);
+	return true;
+}
+
+bool sos_relay_put(const struct sos_frame *frame)
+{
+	struct sos_frame_reader r;
+	sos_frame_reader_init(&r, frame);
+	uint32_t target = sos_frame_read_u32(&r);
+	uint64_t offset = sos_frame_read_u64(&r);
+	if (r.failed || r.left > SOS_FRAME_DATA_MAX || offset > PUT_MAX)
+		return false;
+	struct sos_stream *s = find(frame->id, target, SOS_STREAM_FILE);
+	if (!s)
+		return true;
+	size_t done = 0;
+	while (done < r.left) {
+		ssize_t n = pwrite(s->event.fd, r.data + done, r.left - done, (off_t)(offset + done));
+		if (n <= 0 && errno != EINTR)
+			break; /* out of memory: the file stays short, and the reader sees it end early */
+		done += n > 0 ? (size_t)n : 0;
+	}
+	while (ftruncate(s->event.fd, (off_t)(offset + done)) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+void sos_relay_prepare(struct sos_stream *s)
+{
+	if (s->kind == SOS_STREAM_RELAY_OUT)
+		s->event.ready = on_output;
+	else if (s->kind == SOS_STREAM_RELAY_IN)
+		s->event.ready = on_input;
+}
