@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/result.h"
-
 static uint64_t hash_of(const char *id)
 {
 	uint64_t hash = UINT64_C(14695981039346656037);
@@ -150,7 +148,7 @@ static void ended(struct sos_execs *execs, struct sos_exec *exec)
 void sos_execs_finish(struct sos_execs *execs, struct sos_exec *exec, struct sos_result *result)
 {
 	exec->result = sos_result_ref(result);
-	exec->bytes = sos_result_kept_bytes(result);
+	exec->bytes = sos_exec_output_bytes(result);
 	/* Forgotten meanwhile: only whoever waits for it wants it. */
 	if (sos_list_empty(&exec->node))
 		exec->done = true;

@@ -11,11 +11,18 @@
 
 #include <sos/sos.h>
 
+#include "core/result.h"
 #include "util/list.h"
 
 #define SOS_EXECS_KEPT 64
 #define SOS_EXECS_BYTES (16u * 1024 * 1024)
 #define SOS_EXEC_ID_MAX 128
+
+/* What the bounds of this folder count: bytes of the command's output. */
+static inline size_t sos_exec_output_bytes(const struct sos_result *result)
+{
+	return result->output.length + result->out.length + result->err.length + result->background.length;
+}
 
 struct sos_exec {
 	struct sos_list node;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/result.h"
+#include "core/execs.h"
 #include "util/error.h"
 
 /* What a record costs beside its command: itself and its result without bytes. */
@@ -128,7 +128,7 @@ int sos_history_add(struct sos_history *history, struct sos_record *record, stru
 	if (history->count == history->capacity && grow(history))
 		return -1;
 	record->result = sos_result_ref(result);
-	record->bytes = sos_result_kept_bytes(result);
+	record->bytes = sos_exec_output_bytes(result);
 	record->timestamp_ms = timestamp_ms;
 	/* Threads come back from the session in any order; the session's own numbers say what the order was. */
 	size_t place = history->count++;
