@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "client.h"
+#include "remote.h"
 #include "signals.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define DEFAULT_SERVER "http://localhost:3000"
 #define DEFAULT_LIMIT ((size_t)256 << 20)
-#define TOKEN_LIMIT 4096
 #define WATCH_FIRST_MS 200
 #define WATCH_EVERY_MS 1000
 #define WATCH_TIMEOUT_MS 5000L
@@ -25,9 +22,8 @@ struct sos_client {
 	CURL *easy;
 	CURL *watch;
 	struct curl_slist *headers;
-	char *url; /* without a slash at its end */
+	struct sos_remote remote;
 	char error[CURL_ERROR_SIZE];
-	bool local;
 };
 
 struct sink {
@@ -48,65 +44,27 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- the server's address and our token ---------------------------------- */
-
-static int set_url(struct sos_cli *cli, struct sos_client *client)
+static int add_header(struct sos_client *client, const char *line)
 {
-	const char *server = cli->server ? cli->server : getenv("SOS_SERVER");
-	if (!server || !*server)
-		server = DEFAULT_SERVER;
-	const char *scheme = strstr(server, "://") ? "" : "http://";
-	if (asprintf(&client->url, "%s%s", scheme, server) < 0) {
-		client->url = NULL;
-		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
-	}
-	for (size_t length = strlen(client->url); length && client->url[length - 1] == '/';)
-		client->url[--length] = 0;
-
-	CURLU *parts = curl_url();
-	char *host = NULL;
-	CURLUcode bad = parts ? curl_url_set(parts, CURLUPART_URL, client->url, 0) : CURLUE_OUT_OF_MEMORY;
-	if (!bad)
-		bad = curl_url_get(parts, CURLUPART_HOST, &host, 0);
-	client->local = host && (!strcmp(host, "localhost") || !strcmp(host, "[::1]") || !strncmp(host, "127.", 4));
-	curl_free(host);
-	curl_url_cleanup(parts);
-	if (bad || (strncmp(client->url, "http://", 7) && strncmp(client->url, "https://", 8)))
-		return sos_fail(cli, SOS_EXIT_USAGE, "'%s' is no server's address; one looks like %s", server, DEFAULT_SERVER);
+	struct curl_slist *headers = curl_slist_append(client->headers, line);
+	if (!headers)
+		return -1;
+	client->headers = headers;
 	return 0;
 }
 
-static int set_token(struct sos_cli *cli, struct sos_client *client)
+static int fill_client(struct sos_cli *cli, struct sos_client *client)
 {
-	SOS_AUTO_BYTES struct sos_bytes file = { 0 };
-	const char *token = getenv("SOS_TOKEN");
-	if (cli->token_file) {
-		int fd = open(cli->token_file, O_RDONLY | O_CLOEXEC);
-		int failed = fd < 0 || sos_bytes_read_fd(&file, fd, TOKEN_LIMIT) < 0;
-		int reason = errno;
-		if (fd >= 0)
-			close(fd);
-		if (failed)
-			return sos_fail(cli, SOS_EXIT_FAILED, "read the token file %s: %s", cli->token_file, strerror(reason));
-		while (file.length && isspace((unsigned char)file.data[file.length - 1]))
-			file.data[--file.length] = 0;
-		token = file.data;
-		if (!file.length)
-			return sos_fail(cli, SOS_EXIT_FAILED, "the token file %s is empty", cli->token_file);
-	}
-	if (!token || !*token)
-		return 0;
-	for (const char *c = token; *c; c++)
-		if (!isgraph((unsigned char)*c))
-			return sos_fail(cli, SOS_EXIT_FAILED, "the token has a character that no token has: use one word of printable ASCII");
-	char *line = NULL;
-	if (asprintf(&line, "Authorization: Bearer %s", token) < 0)
+	int result = sos_remote_find(cli, &client->remote);
+	if (result)
+		return result;
+	client->multi = curl_multi_init();
+	client->easy = curl_easy_init();
+	/* "Expect:" keeps curl from waiting for a "100 Continue" before a large body. */
+	if (!client->multi || !client->easy || add_header(client, "Content-Type: application/json") < 0 ||
+	    add_header(client, "Expect:") < 0 ||
+	    (client->remote.authorization && add_header(client, client->remote.authorization) < 0))
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
-	struct curl_slist *headers = curl_slist_append(client->headers, line);
-	free(line);
-	if (!headers)
-		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
-	client->headers = headers;
 	return 0;
 }
 
@@ -115,18 +73,16 @@ static int get_client(struct sos_cli *cli)
 	if (cli->client)
 		return 0;
 	struct sos_client *client = calloc(1, sizeof(*client));
-	cli->client = client;
-	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT))
+	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT)) {
+		free(client);
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
-	client->multi = curl_multi_init();
-	client->easy = curl_easy_init();
-	client->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	/* Or curl would wait for a "100 Continue" before a large body. */
-	struct curl_slist *headers = client->headers ? curl_slist_append(client->headers, "Expect:") : NULL;
-	if (!client->multi || !client->easy || !headers)
-		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
-	int result = set_url(cli, client);
-	return result ? result : set_token(cli, client);
+	}
+	int result = fill_client(cli, client);
+	if (result)
+		sos_client_free(client);
+	else
+		cli->client = client;
+	return result;
 }
 
 void sos_client_free(struct sos_client *client)
@@ -137,13 +93,13 @@ void sos_client_free(struct sos_client *client)
 	curl_easy_cleanup(client->easy);
 	curl_multi_cleanup(client->multi);
 	curl_slist_free_all(client->headers);
-	free(client->url);
+	sos_remote_free(&client->remote);
 	free(client);
 }
 
 const char *sos_client_url(struct sos_cli *cli)
 {
-	return cli->client && cli->client->url ? cli->client->url : DEFAULT_SERVER;
+	return cli->client->remote.url;
 }
 
 /* ---- one request --------------------------------------------------------- */
@@ -151,7 +107,7 @@ const char *sos_client_url(struct sos_cli *cli)
 static char *full_url(struct sos_client *client, const char *path)
 {
 	char *url = NULL;
-	return asprintf(&url, "%s%s", client->url, path) < 0 ? NULL : url;
+	return asprintf(&url, "%s%s", client->remote.url, path) < 0 ? NULL : url;
 }
 
 static void set_common(struct sos_client *client, CURL *easy, const char *url, struct sink *sink)
@@ -167,7 +123,7 @@ static void set_common(struct sos_client *client, CURL *easy, const char *url, s
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, sink);
 	/* http_proxy in the environment is never meant for this machine's own server. */
-	if (client->local)
+	if (client->remote.local)
 		curl_easy_setopt(easy, CURLOPT_PROXY, "");
 }
 
@@ -277,23 +233,23 @@ static int explain_failure(struct sos_cli *cli, const struct sos_request *reques
 	curl_easy_getinfo(client->easy, CURLINFO_OS_ERRNO, &os_errno);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
-		return sos_fail(cli, SOS_EXIT_FAILED, "no server at %s (%s): start one with: sos serve", client->url,
+		return sos_fail(cli, SOS_EXIT_FAILED, "no server at %s (%s): start one with: sos serve", client->remote.url,
 				os_errno ? strerror((int)os_errno) : "no connection");
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return sos_fail(cli, SOS_EXIT_FAILED, "the host of %s is not known: check --server and SOS_SERVER",
-				client->url);
+				client->remote.url);
 	case CURLE_OPERATION_TIMEDOUT:
 		return sos_fail(cli, SOS_EXIT_FAILED, "no answer from %s in time: is it a sos server, and not overloaded?",
-				client->url);
+				client->remote.url);
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 	case CURLE_PARTIAL_FILE:
-		return sos_fail(cli, SOS_EXIT_FAILED, "the connection to %s broke before the answer was complete", client->url);
+		return sos_fail(cli, SOS_EXIT_FAILED, "the connection to %s broke before the answer was complete", client->remote.url);
 	case CURLE_WRITE_ERROR:
 		return sos_fail(cli, SOS_EXIT_FAILED, "the answer to %s %s is too large to keep", request->method, request->path);
 	default:
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s %s%s: %s", request->method, client->url, request->path,
+		return sos_fail(cli, SOS_EXIT_FAILED, "%s %s%s: %s", request->method, client->remote.url, request->path,
 				client->error[0] ? client->error : curl_easy_strerror(code));
 	}
 }
@@ -307,10 +263,10 @@ static int explain_status(struct sos_cli *cli, const struct sos_request *request
 		words = response->body.data;
 	if (response->status == 401)
 		return sos_fail(cli, SOS_EXIT_FAILED, "%s wants a token, or another one: give --token-file FILE or SOS_TOKEN%s%s",
-				cli->client->url, *words ? ": " : "", words);
+				cli->client->remote.url, *words ? ": " : "", words);
 	if (*words)
 		return sos_fail(cli, SOS_EXIT_FAILED, "%s", words);
-	return sos_fail(cli, SOS_EXIT_FAILED, "%s answered %ld to %s %s", cli->client->url, response->status, request->method,
+	return sos_fail(cli, SOS_EXIT_FAILED, "%s answered %ld to %s %s", cli->client->remote.url, response->status, request->method,
 			request->path);
 }
 

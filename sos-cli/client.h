@@ -49,6 +49,6 @@ void sos_response_free(struct sos_response *response);
 char *sos_client_path(const char *id, const char *suffix);
 /* A path segment, escaped. */
 char *sos_client_escape(const char *text);
-/* The server's URL as a person should read it. */
+/* The server's URL, once a request was made. */
 const char *sos_client_url(struct sos_cli *cli);
 void sos_client_free(struct sos_client *client);

@@ -112,9 +112,7 @@ static int take_stdin(struct sos_cli *cli, struct wish *wish)
 		return sos_fail(cli, SOS_EXIT_FAILED, "--stdin %s: more than %zu MiB", wish->stdin_path, STDIN_LIMIT >> 20);
 	if (failed)
 		return sos_fail(cli, SOS_EXIT_FAILED, "--stdin %s: %s", wish->stdin_path, strerror(reason));
-	SOS_AUTO_STRING char *text = sos_bytes_to_base64(&bytes);
-	if (!text || sos_json_set_string(wish->body, "stdin", text) < 0 ||
-	    sos_json_set_string(wish->body, "stdin_encoding", "base64") < 0)
+	if (sos_json_set_bytes(wish->body, "stdin", &bytes) < 0)
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
 	return 0;
 }

@@ -5,6 +5,8 @@
  * JSON and give a default where a field is missing or of another type: an older
  * server leaves fields out. */
 
+#include "bytes.h"
+
 #include <cjson/cJSON.h>
 
 #include <stdbool.h>
@@ -23,3 +25,5 @@ int sos_json_push(cJSON *object, const char *name, const char *text);
 int sos_json_set_string(cJSON *object, const char *name, const char *text);
 int sos_json_set_number(cJSON *object, const char *name, double number);
 int sos_json_set_true(cJSON *object, const char *name);
+/* Set `name` to bytes: a string where they are UTF-8 (NUL too), else {"base64": "..."}. 0 or -1 (no memory). */
+int sos_json_set_bytes(cJSON *object, const char *name, const struct sos_bytes *bytes);

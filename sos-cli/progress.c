@@ -44,6 +44,8 @@ static char *describe(const cJSON *sandbox)
 				  current / 1e6, total / 1e6);
 	else if (!strcmp(state, "pulling"))
 		length = asprintf(&text, "pulling %s%s%s", sos_json_string(sandbox, "image"), *detail ? ": " : "", detail);
+	else if (!strcmp(sos_json_string(progress, "phase"), "setup"))
+		length = asprintf(&text, "running the setup commands");
 	else
 		length = asprintf(&text, "starting%s%s", *detail ? ": " : "", detail);
 	return length < 0 ? NULL : text;

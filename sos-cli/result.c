@@ -32,6 +32,8 @@ static int show(struct sos_cli *cli, const char *given, const char *exec_id, int
 	result = sos_client_send(cli, &request, &response);
 	if (result)
 		return result;
+	if (response.status == 202)
+		return sos_fail(cli, SOS_EXIT_FAILED, "the command still runs: ask again, or with a longer --wait");
 	SOS_AUTO_RUN struct sos_run run = { 0 };
 	if (json)
 		sos_text_raw(response.body.data, response.body.length);
@@ -70,8 +72,8 @@ const struct sos_command sos_command_result = {
 		"Usage: sos sandbox result ID EXEC-ID [--wait SECONDS] [--json]\n"
 		"\n"
 		"Print the result of the command with that exec id, as exec would have: the same output,\n"
-		"the same exit code. Waits for a command that still runs. The server keeps the last 64 of\n"
-		"a sandbox.\n"
+		"the same exit code. Waits for a command that still runs; 125 when --wait was too short.\n"
+		"The server keeps the last 64 of a sandbox.\n"
 		"\n"
 		"Options:\n"
 		"      --wait SECONDS   no longer than this; 0: do not wait (default: until it ends)\n"

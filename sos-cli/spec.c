@@ -72,7 +72,7 @@ static int set_limit(struct sos_parse *parse, cJSON *body, int option, const cha
 	case SOS_SPEC_CPUS:
 		if (sos_parse_thousandths(value, &number) < 0)
 			return wrong(parse, "cpus", value, "wants a number, like 1.5");
-		return stored(parse, sos_json_set_number(body, "cpu_millis", (double)number));
+		return stored(parse, sos_json_set_number(body, "cpus", (double)number / 1000));
 	default:
 		if (sos_parse_integer(value, -1, INT32_MAX, &number) < 0)
 			return wrong(parse, "pids", value, "wants a number, like 512");
