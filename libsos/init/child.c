@@ -26,6 +26,17 @@ struct sos_child *sos_child_find(uint32_t id)
 	return NULL;
 }
 
+struct sos_stream *sos_child_stream(uint32_t id, uint32_t target, enum sos_stream_kind kind)
+{
+	struct sos_child *child = sos_child_find(id);
+	for (unsigned i = 0; child && i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (s->target == target && s->kind == kind && s->event.fd >= 0)
+			return s;
+	}
+	return NULL;
+}
+
 struct sos_child *sos_child_next(unsigned *i)
 {
 	while (*i < SOS_CHILDREN_MAX) {
@@ -84,10 +95,11 @@ void sos_child_forget(struct sos_child *child)
 {
 	if (child->state == SOS_CHILD_STARTING)
 		sos_control_error(child->id, ECANCELED, "forgotten while it started");
-	pid_t pid = child->ended ? 0 : child->pid;
+	bool lives = !child->ended;
+	pid_t pid = child->pid;
 	sos_child_free(child);
-	if (pid)
-		sos_proc_kill_tree(pid);
+	if (lives)
+		sos_proc_kill_tree(pid, true);
 }
 
 static void on_exec(struct sos_event *event, uint32_t events)

@@ -50,6 +50,8 @@ struct sos_spawn_failure {
 enum sos_spawn_stage { SOS_STAGE_TERMINAL, SOS_STAGE_DESCRIPTORS, SOS_STAGE_DIRECTORY, SOS_STAGE_USER, SOS_STAGE_EXEC };
 
 struct sos_child *sos_child_find(uint32_t id);
+/* Its open stream of that kind; NULL. */
+struct sos_stream *sos_child_stream(uint32_t id, uint32_t target, enum sos_stream_kind kind);
 /* The i-th entry in use, for loops: NULL past the end. `*i` starts at 0. */
 struct sos_child *sos_child_next(unsigned *i);
 uint32_t sos_child_count(void);

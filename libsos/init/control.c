@@ -24,7 +24,7 @@
 static const struct sos_control_handler *handler;
 static enum sos_transport transport;
 static char nonce[33];
-static bool connected, ever_connected, is_socket;
+static bool connected, ever_connected, is_socket, spoken_to;
 static int64_t started, dial_at = SOS_CLOCK_NEVER, back_off = BACK_OFF_MIN;
 
 static void on_socket(struct sos_event *event, uint32_t events);
@@ -88,8 +88,9 @@ static void hang_up(void)
 	queue_start = queue_length = input_length = 0;
 	if (is_socket) {
 		sos_event_close(&in);
-		dial_at = sos_clock_ns();
-		back_off = BACK_OFF_MIN;
+		/* One that never said a word does not want us: not at once again. */
+		dial_at = sos_clock_ns() + (spoken_to ? 0 : back_off);
+		back_off = spoken_to ? BACK_OFF_MIN : back_off * 2 < BACK_OFF_MAX ? back_off * 2 : BACK_OFF_MAX;
 	} else {
 		/* There is one attach stream in a container's life. */
 		sos_event_set(&in, 0);
@@ -276,6 +277,7 @@ static void on_socket(struct sos_event *event, uint32_t events)
 		hang_up();
 		return;
 	}
+	spoken_to = true;
 	int count = take_fds(&message, fds);
 	if (count < 0) {
 		violation();
@@ -378,7 +380,7 @@ void sos_control_tick(void)
 		is_socket = connected = ever_connected = true;
 		in.ready = on_socket;
 		dial_at = SOS_CLOCK_NEVER;
-		back_off = BACK_OFF_MIN;
+		spoken_to = false;
 		want();
 		sos_clocks_connected(true);
 		handler->hello();

@@ -32,6 +32,7 @@ struct proc {
 /* One hunt: by a command of a session (shell set) or for a tree (root set). */
 struct hunt {
 	pid_t shell, root, last;
+	bool root_lives;
 	uint64_t tick; /* the command's start */
 	pid_t sessions[SESSIONS_MAX]; /* that the doomed made for themselves: who is orphaned there stays doomed */
 	unsigned session_count;
@@ -154,7 +155,7 @@ static enum verdict judge(const struct hunt *h, struct proc *p, struct proc **sa
 {
 	if (p->pid == 1 || p->pid == h->shell)
 		return SPARED;
-	if (p->pid == h->root || own_session(h, p))
+	if ((p->pid == h->root && h->root_lives) || own_session(h, p))
 		return DOOMED;
 	if (h->shell && p->parent == h->shell)
 		return by_start(h, p);
@@ -273,11 +274,12 @@ uint32_t sos_proc_kill_command(pid_t shell, uint64_t elapsed_ns, pid_t last)
 	return run(&h);
 }
 
-uint32_t sos_proc_kill_tree(pid_t root)
+uint32_t sos_proc_kill_tree(pid_t root, bool lives)
 {
 	static struct hunt h;
 	memset(&h, 0, sizeof h);
 	h.root = root;
+	h.root_lives = lives;
 	return run(&h);
 }
 

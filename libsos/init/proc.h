@@ -16,7 +16,7 @@ int sos_proc_dir(void);
 
 /* What the command of a session's shell started: see SOS_FRAME_REAP in wire/frame.h. How many were killed. */
 uint32_t sos_proc_kill_command(pid_t shell, uint64_t elapsed_ns, pid_t last);
-/* The process, its session, all descendants. */
-uint32_t sos_proc_kill_tree(pid_t root);
+/* The process, unless it has ended (its pid may be another's by now), its session, all descendants. */
+uint32_t sos_proc_kill_tree(pid_t root, bool lives);
 /* Everybody. False: some would not die in time. */
 bool sos_proc_kill_all(void);

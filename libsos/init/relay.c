@@ -8,7 +8,7 @@
 
 #include "init/control.h"
 
-#define PUT_MAX (UINT64_C(256) << 20) /* of a FILE: a command of 64 MiB and room to spare */
+#define INPUT_PAGE 4096u
 
 static bool is_output(const struct sos_stream *s)
 {
@@ -161,53 +161,64 @@ bool sos_relay_settled(const struct sos_child *child)
 	return true;
 }
 
-/* Input: DATA into the pipe, what does not fit into the buffer. */
+/* Input. The pipe has one page, and gets more only when it is empty: that is when it takes a byte again, and the moment
+ * at which the library may know that the child has read (a shell that asks for its next line). */
 
 static void send_credit(const struct sos_stream *s, uint32_t bytes)
 {
 	uint8_t data[SOS_FRAME_HEADER + 8];
 	struct sos_frame_writer w;
+	if (!bytes)
+		return;
 	sos_frame_begin(&w, data, sizeof data);
 	sos_frame_put_u32(&w, s->target);
 	sos_frame_put_u32(&w, bytes);
 	sos_control_send(data, sos_frame_end(&w, SOS_FRAME_CREDIT, 0, s->child->id));
 }
 
+static void take_input(struct sos_stream *s, uint32_t bytes)
+{
+	s->start += bytes;
+	s->length -= bytes;
+}
+
 static void write_input(struct sos_stream *s)
 {
-	while (s->length) {
-		ssize_t n = write(s->event.fd, s->buffer + s->start, s->length);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (n < 0)
-			n = (ssize_t)s->length; /* nobody reads any more: swallowed, so that the sender can go on */
-		s->start += (size_t)n;
-		s->length -= (size_t)n;
-		send_credit(s, (uint32_t)n);
+	if (s->in_pipe && !sos_stream_pending(s)) {
+		send_credit(s, s->in_pipe);
+		s->in_pipe = 0;
 	}
-	if (s->length) {
-		sos_event_set(&s->event, EPOLLOUT);
+	if (s->length && !s->in_pipe) {
+		ssize_t n = write(s->event.fd, s->buffer + s->start, s->length < INPUT_PAGE ? s->length : INPUT_PAGE);
+		if (n > 0) {
+			s->in_pipe = (uint32_t)n;
+			take_input(s, s->in_pipe);
+		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			send_credit(s, (uint32_t)s->length); /* nobody reads any more: swallowed, the sender goes on */
+			take_input(s, (uint32_t)s->length);
+		}
+	}
+	if (!s->length)
+		sos_stream_unbuffer(s);
+	if (!s->length && s->ending) {
+		sos_stream_close(s);
 		return;
 	}
+	/* By edge: where a pipe takes a byte as long as it is not full, a level would never rest. */
 	sos_event_set(&s->event, 0);
-	sos_stream_unbuffer(s);
-	if (s->ending)
-		sos_stream_close(s);
+	sos_event_set(&s->event, s->in_pipe || s->length ? EPOLLOUT | EPOLLET : 0);
 }
 
 static void on_input(struct sos_event *event, uint32_t events)
 {
-	write_input((struct sos_stream *)event);
+	struct sos_stream *s = (struct sos_stream *)event;
+	if (events & EPOLLERR) {
+		send_credit(s, s->in_pipe);
+		s->in_pipe = 0;
+	}
+	write_input(s);
 }
 
-static struct sos_stream *find(uint32_t id, uint32_t target, enum sos_stream_kind kind)
-{
-	struct sos_child *child = sos_child_find(id);
-	for (unsigned i = 0; child && i < child->stream_count; i++)
-		if (child->streams[i].target == target && child->streams[i].kind == kind && child->streams[i].event.fd >= 0)
-			return &child->streams[i];
-	return NULL;
-}
 
 /* A child or stream that is gone is no violation: the frame may have crossed its end. */
 bool sos_relay_data(const struct sos_frame *frame)
@@ -217,13 +228,13 @@ bool sos_relay_data(const struct sos_frame *frame)
 	uint32_t target = sos_frame_read_u32(&r);
 	if (r.failed || r.left > SOS_FRAME_DATA_MAX)
 		return false;
-	struct sos_stream *s = find(frame->id, target, SOS_STREAM_RELAY_IN);
+	struct sos_stream *s = sos_child_stream(frame->id, target, SOS_STREAM_RELAY_IN);
 	if (!s || s->ending)
 		return true;
 	if (!r.left) {
 		s->ending = true;
 	} else {
-		if (s->length + r.left > SOS_FRAME_WINDOW)
+		if (s->in_pipe + s->length + r.left > SOS_FRAME_WINDOW)
 			return false;
 		if (sos_stream_buffer(s) < 0)
 			return true; /* lost with the memory of its container */
@@ -245,36 +256,13 @@ bool sos_relay_credit(const struct sos_frame *frame)
 	uint32_t target = sos_frame_read_u32(&r), bytes = sos_frame_read_u32(&r);
 	if (!sos_frame_read_done(&r))
 		return false;
-	struct sos_stream *s = find(frame->id, target, SOS_STREAM_RELAY_OUT);
+	struct sos_stream *s = sos_child_stream(frame->id, target, SOS_STREAM_RELAY_OUT);
 	if (!s)
 		return true;
 	if (bytes > s->unacked)
 		return false;
 	s->unacked -= bytes;
 	sos_relay_pump(s->child);
-	return true;
-}
-
-bool sos_relay_put(const struct sos_frame *frame)
-{
-	struct sos_frame_reader r;
-	sos_frame_reader_init(&r, frame);
-	uint32_t target = sos_frame_read_u32(&r);
-	uint64_t offset = sos_frame_read_u64(&r);
-	if (r.failed || r.left > SOS_FRAME_DATA_MAX || offset > PUT_MAX)
-		return false;
-	struct sos_stream *s = find(frame->id, target, SOS_STREAM_FILE);
-	if (!s)
-		return true;
-	size_t done = 0;
-	while (done < r.left) {
-		ssize_t n = pwrite(s->event.fd, r.data + done, r.left - done, (off_t)(offset + done));
-		if (n <= 0 && errno != EINTR)
-			break; /* out of memory: the file stays short, and the reader sees it end early */
-		done += n > 0 ? (size_t)n : 0;
-	}
-	while (ftruncate(s->event.fd, (off_t)(offset + done)) < 0 && errno == EINTR)
-		;
 	return true;
 }
 

@@ -26,4 +26,3 @@ bool sos_relay_settled(const struct sos_child *child); /* nothing is due any mor
 /* Frames from the library; false: a violation. */
 bool sos_relay_data(const struct sos_frame *frame);
 bool sos_relay_credit(const struct sos_frame *frame);
-bool sos_relay_put(const struct sos_frame *frame);

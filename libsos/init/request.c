@@ -8,6 +8,7 @@
 #include "init/child.h"
 #include "init/clocks.h"
 #include "init/control.h"
+#include "init/file.h"
 #include "init/proc.h"
 #include "init/relay.h"
 #include "init/resume.h"
@@ -46,7 +47,7 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = sos_child_find(id);
 	if (scope == SOS_SCOPE_TREE && child) {
-		sos_proc_kill_tree(child->pid); /* also after its end: what it left behind in its session */
+		sos_proc_kill_tree(child->pid, !child->ended); /* also after its end: what it left behind in its session */
 		sos_control_ok(frame->id);
 		return true;
 	}
@@ -101,10 +102,10 @@ static bool on_busy(struct sos_frame_reader *r)
 
 static bool on_resume(const struct sos_frame *frame, struct sos_frame_reader *r)
 {
-	uint32_t has_descriptors = sos_frame_read_u32(r);
-	if (!sos_frame_read_done(r) || has_descriptors > 1)
+	uint32_t flags = sos_frame_read_u32(r);
+	if (!sos_frame_read_done(r) || flags & ~(SOS_RESUME_HAS_FDS | SOS_RESUME_DROPPED))
 		return false;
-	sos_resume_start(frame->id, has_descriptors);
+	sos_resume_start(frame->id, flags);
 	return true;
 }
 
@@ -116,6 +117,7 @@ static bool on_forget(const struct sos_frame *frame, struct sos_frame_reader *r)
 	struct sos_child *child = sos_child_find(id);
 	if (child)
 		sos_child_forget(child);
+	sos_file_forget(id);
 	sos_control_ok(frame->id);
 	return true;
 }
@@ -150,7 +152,7 @@ bool sos_request(const struct sos_frame *frame, const int *fds)
 	case SOS_FRAME_CREDIT:
 		return sos_relay_credit(frame);
 	case SOS_FRAME_PUT:
-		return sos_relay_put(frame);
+		return sos_file_put(frame);
 	default:
 		return false;
 	}

@@ -10,7 +10,8 @@
 #include "init/relay.h"
 
 static struct {
-	bool active, has_descriptors;
+	bool active;
+	uint32_t flags;
 	uint32_t request;
 	unsigned next;             /* cursor of sos_child_next */
 	struct sos_child *child;   /* the one in hand */
@@ -81,12 +82,12 @@ static void settle_starting(void)
 	}
 }
 
-void sos_resume_start(uint32_t request, bool has_descriptors)
+void sos_resume_start(uint32_t request, uint32_t flags)
 {
 	drain(false);
 	settle_starting();
 	hand_over.active = true;
-	hand_over.has_descriptors = has_descriptors;
+	hand_over.flags = flags;
 	hand_over.request = request;
 	hand_over.next = 0;
 	hand_over.child = NULL;
@@ -96,7 +97,7 @@ void sos_resume_start(uint32_t request, bool has_descriptors)
 /* The CHILD frame with the library's ends. 1 done, 0 not now. */
 static int introduce(struct sos_child *c)
 {
-	if (hand_over.has_descriptors)
+	if (hand_over.flags & SOS_RESUME_HAS_FDS)
 		return 1;
 	uint32_t targets[SOS_FRAME_FDS];
 	int fds[SOS_FRAME_FDS];
@@ -150,7 +151,7 @@ static bool deliver(struct sos_stream *s)
 		return false;
 	}
 	sos_stream_unbuffer(s);
-	if (s->dropped)
+	if (s->dropped && (hand_over.flags & SOS_RESUME_DROPPED))
 		send_dropped(s);
 	s->dropped = 0;
 	return true;

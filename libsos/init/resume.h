@@ -16,6 +16,6 @@ void sos_resume_prepare(struct sos_stream *stream);
 /* The connection broke. */
 void sos_resume_lost(void);
 /* RESUME: hand over, and answer `request` when all is sent. */
-void sos_resume_start(uint32_t request, bool has_descriptors);
+void sos_resume_start(uint32_t request, uint32_t flags); /* SOS_RESUME_* */
 /* The queue has room. */
 void sos_resume_more(void);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "init/child.h"
 #include "init/control.h"
 #include "init/environ.h"
+#include "init/file.h"
 #include "init/launch.h"
 #include "init/proc.h"
 #include "init/relay.h"
@@ -127,6 +127,8 @@ static int make_pipe(struct plan *p, const struct sos_frame_fd *f)
 	int childs = own(p, ends[in ? 0 : 1]), ours = ends[in ? 1 : 0];
 	keep(p, in ? SOS_STREAM_RELAY_IN : SOS_STREAM_RELAY_OUT, f->target, ours);
 	fcntl(ours, F_SETFL, O_NONBLOCK);
+	if (in)
+		fcntl(ours, F_SETPIPE_SZ, 4096); /* one page: see relay.c */
 	if (fchown(childs, user->uid, user->gid) < 0 && errno != EPERM)
 		return -errno;
 	return childs;
@@ -135,9 +137,9 @@ static int make_pipe(struct plan *p, const struct sos_frame_fd *f)
 /* The child gets a reading end of its own: it may seek, and cannot write into what the library put there. */
 static int make_file(struct plan *p, const struct sos_frame_fd *f)
 {
-	int fd = memfd_create("sos", MFD_CLOEXEC);
+	int fd = sos_file_take(p->child->id, f->target);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	keep(p, SOS_STREAM_FILE, f->target, fd);
 	int childs = own(p, reopen(fd, O_RDONLY));
 	return childs < 0 ? -errno : childs;

@@ -34,6 +34,7 @@ struct sos_stream {
 	uint64_t barrier;  /* RELAY_OUT: bytes that go before the last one's `allowed` */
 	uint64_t allowed;  /* RELAY_OUT, last: bytes that may go once no barrier is left */
 	uint64_t due;      /* RELAY_OUT: left of what the pipe held when the child ended */
+	uint32_t in_pipe;  /* RELAY_IN: written, and not seen to be read */
 	bool ending;       /* RELAY_IN: close when the buffer is written */
 };
 

@@ -48,8 +48,8 @@ enum sos_frame_type {
 				  * comes after all DATA that the child's pipes held when it was reaped. */
 	SOS_FRAME_CLOSING = 5,   /* string reason: "lifetime", "idle", "lease", "terminated"; the container ends now */
 	SOS_FRAME_NO_SOCKET = 6, /* attach stream only, as the first frame: no nonce, or the wrong one: I listen here */
-	SOS_FRAME_DROPPED = 8,   /* after RESUME and that stream's DATA: id child; u32 target fd, u64 bytes that did not fit
-				  * into init's buffer while nobody was connected */
+	SOS_FRAME_DROPPED = 8,   /* asked for by RESUME, after that stream's DATA: id child; u32 target fd, u64 bytes that did
+				  * not fit into init's buffer while nobody was connected */
 	SOS_FRAME_CHILD = 7,     /* after RESUME without descriptors: id child; u32 pid, u32 kind, u32 count and as many
 				  * u32 target fds; the library's ends of those pipes travel with it, in that order */
 
@@ -62,7 +62,7 @@ enum sos_frame_type {
 	SOS_FRAME_RENEW = 20,    /* id request; u64 lifetime ms left (0: unchanged), string record (empty: unchanged); OK */
 	SOS_FRAME_BUSY = 21,     /* u32 1: a command runs, 0: the last one ended (the idle clock starts again) */
 	SOS_FRAME_KEEPALIVE = 22,/* attach: every 10 s; its loss starts the lease */
-	SOS_FRAME_RESUME = 23,   /* id request; u32 1: I still have the descriptors, 0: send CHILD frames. Then, for each
+	SOS_FRAME_RESUME = 23,   /* id request; u32 flags SOS_RESUME_*. CHILD frames unless HAS_FDS. Then, for each
 				  * child, DATA of what was drained meanwhile and EXITED where due; at last OK */
 	SOS_FRAME_FORGET = 24,   /* id request; u32 child: close all descriptors kept for it; kill it if it lives; OK */
 
@@ -74,6 +74,8 @@ enum sos_frame_type {
 				  * the file, which that SPAWN then finds full (at most 8 such files wait) */
 };
 
+#define SOS_RESUME_HAS_FDS 0x1u /* I still have the descriptors; else send CHILD frames */
+#define SOS_RESUME_DROPPED 0x2u /* I understand DROPPED */
 #define SOS_HELLO_SET_UP 0x1u   /* SETUP was done on an earlier connection */
 #define SOS_HELLO_SOCKET 0x2u   /* this connection is the socket; else attach */
 
