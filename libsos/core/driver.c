@@ -4,14 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const char sos_driver_return[] = "\\builtin return $1\n";
+const char sos_driver_return[] = "\\builtin return \"$1\"\n";
 
 /* Quotes, because IFS is the user's. */
 #define RECORD "printf '\\0S%llu %%s %%s %%s\\0' \"$?\" \"$-\" \"${!-}\""
 
-/* The record, the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it. */
-#define TAIL                                                                                                 \
-	"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } 244>&1 245>&2 >&240 2>&240"
+/* The record, then the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it.
+ * Apart, and in this order, for the sake of an `exec >&-`: the second group fails then, and says nothing. */
+#define TAIL                                            \
+	"{ { \\builtin " RECORD " >&243; } >&240 2>&240;" \
+	"{ \\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240; }"
 
 /* `&&` keeps set -e from ending the shell for a status that bash lets pass, as of `[ a = b ] && x`. `.` by way of
  * `builtin` does not switch set -e off inside, as it would on its own. */

@@ -7,7 +7,7 @@
  * (descriptor SOS_FD_TEXT of the shell) that one line sources at top level:
  *
  *	{ \builtin . TEXT 243>&240 && TAIL || TAIL; } <&240 >&241 2>&242
- *	TAIL: { record; re-export; } 244>&1 245>&2 >&240 2>&240
+ *	TAIL: { { record; } >&240 2>&240; { re-export; } 245>&2 2>&240 244>&1 >&240; }
  *
  * `.` (not eval, not typed text) keeps bash from printing "exit" and "[1] pid"
  * and is what ^C unwinds first. Redirecting by duplicating from a high

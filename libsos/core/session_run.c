@@ -328,6 +328,15 @@ static int send_command(struct sos_session *session, const struct sos_command *c
 	return sos_session_type(session, line, length, error);
 }
 
+/* After a time limit: what the command left behind dies too, and the shell says so ("Killed") to nobody: an empty line
+ * takes it to its prompt, where it speaks of jobs that ended. */
+static int clear_up(struct run *run)
+{
+	struct sos_session *s = run->session;
+	int r = sos_child_reap(&s->child, sos_clock_ns() - run->start, run->last_before, run->error);
+	return r < 0 ? r : sos_session_type(s, "\n", 1, run->error);
+}
+
 /* The result's facts, once the record is there or the shell is gone. */
 static void conclude(struct run *run, struct sos_result *result)
 {
@@ -368,7 +377,7 @@ int sos_session_run(struct sos_session *session, const struct sos_command *comma
 	if (r == 0)
 		r = read_output(&run);
 	if (r == 0 && run.stage != RUNNING && !run.shell_ended)
-		r = sos_child_reap(&session->child, sos_clock_ns() - run.start, run.last_before, error);
+		r = clear_up(&run);
 	if (r < 0)
 		return r;
 	conclude(&run, result);
