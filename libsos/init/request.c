@@ -57,7 +57,9 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 	pid_t to = scope == SOS_SCOPE_PROCESS ? child->pid : -child->pid;
 	if (scope == SOS_SCOPE_FOREGROUND && sos_terminal_foreground(child->terminal.fd) > 1)
 		to = -sos_terminal_foreground(child->terminal.fd);
-	if (kill(to, (int)number) < 0)
+	/* The shell itself is in the foreground: a kill is for what it runs, not for the session. */
+	bool spared = scope == SOS_SCOPE_FOREGROUND && number == SIGKILL && to == -child->pid;
+	if (!spared && kill(to, (int)number) < 0)
 		sos_control_error(frame->id, errno, "signal");
 	else
 		sos_control_ok(frame->id);
