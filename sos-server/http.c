@@ -148,6 +148,8 @@ static int connection_opened(const struct mg_connection *connection, void **data
 	return 0;
 }
 
+#define OWN_FRAME 1024 /* what this function and those it calls may need below its frame's base */
+
 /* What lies below our frame in the stack is dead until the next connection: the pages go back. */
 static void give_stack_back(void)
 {
@@ -157,7 +159,7 @@ static void give_stack_back(void)
 	if (pthread_getattr_np(pthread_self(), &attributes) != 0)
 		return;
 	if (pthread_attr_getstack(&attributes, &lowest, &size) == 0) {
-		uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - page) & ~(uintptr_t)(page - 1);
+		uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - OWN_FRAME) & ~(uintptr_t)(page - 1);
 		if (end > (uintptr_t)lowest)
 			madvise(lowest, end - (uintptr_t)lowest, MADV_DONTNEED);
 	}
@@ -171,6 +173,13 @@ static void connection_closed(const struct mg_connection *connection)
 	if (count == 0 || count + 1 == http->options.threads)
 		sos_watcher_set_load(count ? SOS_LOAD_SOME : SOS_LOAD_NONE);
 	give_stack_back();
+}
+
+/* A new thread has been deeper already than where it will wait. */
+static void *thread_started(const struct mg_context *context, int type)
+{
+	give_stack_back();
+	return NULL;
 }
 
 /* ---- life ---- */
@@ -197,6 +206,7 @@ static struct mg_context *start(struct sos_http *http)
 		.begin_request = begin_request,
 		.log_message = log_message,
 		.http_error = http_error,
+		.init_thread = thread_started,
 		.init_connection = connection_opened,
 		.connection_closed = connection_closed
 	};

@@ -38,7 +38,7 @@ static void raise_descriptor_limit(void)
  * to the system at once instead of raising the threshold for good. */
 static void keep_heap_small(void)
 {
-	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	mallopt(M_TRIM_THRESHOLD, 256 << 10);
 }
@@ -98,23 +98,12 @@ static void *exit_on_second_signal(void *set)
 	_exit(1);
 }
 
-/* Wait for the first signal. While the pool is not complete, the Engine is asked again from time to time. */
-static void wait_for_signal(const sigset_t *signals, struct sos_pool *pool)
+/* The pool goes on trying by itself; said here is only why it has to. */
+static void log_readiness(struct sos_pool *pool)
 {
-	bool ready = false, said = false;
-	for (;;) {
-		struct sos_error error = SOS_ERROR_INIT;
-		struct timespec pause = { .tv_sec = said ? 2 : 0 };
-		if (!ready)
-			ready = sos_pool_ready(pool, &error) == 0;
-		if (!ready && !said) {
-			sos_log(SOS_LOG_WARN, NULL, "no sandbox can be started yet: %s", error.message);
-			said = true;
-			pause.tv_sec = 2;
-		}
-		if ((ready ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause)) > 0)
-			return;
-	}
+	struct sos_error error = SOS_ERROR_INIT;
+	if (sos_pool_ready(pool, &error) != 0)
+		sos_log(SOS_LOG_WARN, NULL, "no sandbox can be started yet: %s", error.message);
 }
 
 static void shut_down(struct sos_server *server, sigset_t *signals)
@@ -190,7 +179,8 @@ static int serve(const struct sos_options *options, sigset_t *signals)
 	atomic_store(&server.pool, pool);
 	sos_log_ready("listening on http://%s:%u (pool %s, %" PRIu32 " sandboxes)", options->listen, (unsigned)port,
 		      pool_name, options->max_sandboxes);
-	wait_for_signal(signals, pool);
+	log_readiness(pool);
+	sigwaitinfo(signals, NULL);
 	shut_down(&server, signals);
 	sos_auth_clear(&server.auth);
 	return 0;

@@ -19,7 +19,8 @@ static const char help[] =
 	"\n"
 	"  -p, --port PORT            port to listen on (3000; 0: any free one, which is printed)\n"
 	"  -m, --max-sandboxes N      containers at one time (10)\n"
-	"      --max-waiting N        starts that may wait for a slot; further ones get 503 (N sandboxes + 64)\n"
+	"      --max-waiting N        starts that may wait for a slot; further ones get 503\n"
+	"                             (32 more than sandboxes)\n"
 	"      --timeout SECONDS      a sandbox is stopped and removed by itself after this long (600)\n"
 	"      --listen ADDRESS       IPv4 address to listen on (127.0.0.1); another than a loopback\n"
 	"                             address needs --token-file or --insecure\n"
@@ -332,7 +333,7 @@ enum sos_options_outcome sos_options_read(struct sos_options *options, int argc,
 		return SOS_OPTIONS_WRONG;
 	}
 	if (!options->queue_limit)
-		options->queue_limit = options->max_sandboxes + 64;
+		options->queue_limit = options->max_sandboxes + 32;
 	return check_listen(options) ? SOS_OPTIONS_RUN : SOS_OPTIONS_WRONG;
 }
 

@@ -36,11 +36,18 @@ static const struct route routes[] = {
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
+/*
+ * A connection takes a thread, a waiting start too. Waiting starts take half of
+ * the threads at most, or they would lock out the stops that free their slots.
+ * A thread that waits costs 15 KiB, so there are no more than that needs; 104 of
+ * them and 16 sandboxes stay below 4 MiB.
+ */
 unsigned sos_server_threads(const struct sos_options *options)
 {
-	/* Waiting starts take half of the threads at most, or they would lock out the stops that free their slots. */
-	unsigned threads = options->queue_limit + options->max_sandboxes + 64;
-	return threads > 2 * options->queue_limit ? threads : 2 * options->queue_limit;
+	unsigned threads = options->queue_limit + options->max_sandboxes + 32;
+	if (threads < 2 * options->queue_limit)
+		threads = 2 * options->queue_limit;
+	return threads < 104 ? 104 : threads;
 }
 
 static bool matches_path(const struct route *route, const struct sos_request *request)
