@@ -50,7 +50,8 @@ struct transfer {
 	struct sos_transport_answer *answer;
 	CURL *easy;
 	size_t header_bytes;
-	int sink_code; /* negative: the sink ended it */
+	int sink_code;      /* negative: the sink ended it */
+	bool head_complete; /* libcurl takes a head that was cut between two fields for a whole one */
 	bool too_large, no_memory;
 };
 
@@ -211,8 +212,10 @@ static int curl_error(const struct sos_address *a, CURL *easy, CURLcode code, co
 	if (!*message)
 		message = curl_easy_strerror(code);
 	switch (code) {
-	case CURLE_OUT_OF_MEMORY:
-		return sos_error_nomem(error);
+	case CURLE_OUT_OF_MEMORY: /* also its word for a field of more than 100 KiB */
+		return sos_error_set(error, SOS_ERROR_MEMORY,
+				     "out of memory (or a field of the answer of the Docker Engine at %s is too long)",
+				     a->text);
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &errnum);
@@ -299,6 +302,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
 	struct transfer *t = data;
 	size_t length = size * count, name = t->request->header ? strlen(t->request->header) : 0;
 	t->header_bytes += length;
+	if (length <= 2)
+		t->head_complete = true;
+	else if (strncmp(line, "HTTP/", 5) == 0) /* another one after "100 Continue"; else a chunked body's trailer */
+		t->head_complete = false;
 	if (t->header_bytes > HEADERS_LIMIT) {
 		t->too_large = true;
 		return 0;
@@ -372,6 +379,8 @@ static int finish(const struct sos_address *a, struct slot *slot, const struct t
 				     a->text, SOS_TRANSPORT_ANSWER_LIMIT >> 20);
 	if (code != CURLE_OK)
 		return curl_error(a, slot->easy, code, slot->message, error);
+	if (!t->head_complete)
+		return curl_error(a, slot->easy, CURLE_GOT_NOTHING, "the head of the answer was cut", error);
 	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
 	t->answer->status = (int)status;
 	return 0;

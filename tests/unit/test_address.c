@@ -75,9 +75,11 @@ END_TEST
 
 START_TEST(refused)
 {
-	static const char *const bad[] = { "", "/var/run/docker.sock", "unix://", "unix://relative", "tcp://", "tcp://a:", "tcp://a:0",
-					   "tcp://a:65536", "tcp://a:1x", "tcp://a b", "tcp://a/b", "tcp://user@a", "tcp://[::1",
-					   "tcp://[]:1", "ssh://a", "npipe:////./pipe/x", "http://a", "tcp://a\r\nX: y" };
+	static const char *const bad[] = {
+		"",           "/var/run/docker.sock", "unix://",    "unix://relative",    "tcp://",    "tcp://a:",
+		"tcp://a:0",  "tcp://a:65536",        "tcp://a:1x", "tcp://a b",          "tcp://a/b", "tcp://user@a",
+		"tcp://[::1", "tcp://[]:1",           "ssh://a",    "npipe:////./pipe/x", "http://a",  "tcp://a\r\nX: y"
+	};
 	clear_environment();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct sos_address a = { 0 };
@@ -103,8 +105,9 @@ START_TEST(advice)
 	struct sos_error error = SOS_ERROR_INIT;
 	struct sos_address a = parse("unix:///nowhere/docker.sock");
 	ck_assert_int_eq(sos_address_unreachable(&a, ENOENT, "", &error), SOS_ERROR_UNREACHABLE);
-	ck_assert_str_eq(error.message, "Docker Engine at unix:///nowhere/docker.sock: No such file or directory: is the Engine "
-					"running? set DOCKER_HOST to use another");
+	ck_assert_str_eq(error.message,
+			 "Docker Engine at unix:///nowhere/docker.sock: No such file or directory: is the Engine "
+			 "running? set DOCKER_HOST to use another");
 	sos_address_unreachable(&a, EACCES, "", &error);
 	ck_assert_ptr_nonnull(strstr(error.message, "ask for access to that socket"));
 	sos_address_clear(&a);

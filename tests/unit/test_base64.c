@@ -37,8 +37,10 @@ END_TEST
 
 START_TEST(what_is_not_base64)
 {
-	static const char *const bad[] = { "=", "==", "===", "====", "Z", "Z===", "Zg=", "Zg==Zg==", "Zm9v=", "Zm=v", "Zm 9",
-					   "Zm9v\n", "Zm9-", "Zh==", "Zm9=", "\xff\xff\xff\xff" };
+	static const char *const bad[] = {
+		"=",     "==",   "===",  "====",   "Z",    "Z===", "Zg=",  "Zg==Zg==",
+		"Zm9v=", "Zm=v", "Zm 9", "Zm9v\n", "Zm9-", "Zh==", "Zm9=", "\xff\xff\xff\xff"
+	};
 	char out[16];
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		if (sos_base64_decode(bad[i], strlen(bad[i]), out) != -1)

@@ -55,7 +55,8 @@ static void expect(const char *text, enum sos_chunked_step want, const char *dec
 START_TEST(good_bodies)
 {
 	expect("5\r\nhello\r\n0\r\n\r\n", SOS_CHUNKED_END, "hello", 0);
-	expect("5;a=b\r\nhello\r\nA \t;x\r\n0123456789\r\n000\r\nX: y\r\nZ: w\r\n\r\nrest", SOS_CHUNKED_END, "hello0123456789", 4);
+	expect("5;a=b\r\nhello\r\nA \t;x\r\n0123456789\r\n000\r\nX: y\r\nZ: w\r\n\r\nrest", SOS_CHUNKED_END,
+	       "hello0123456789", 4);
 	expect("0\r\n\r\n", SOS_CHUNKED_END, "", 0);
 	expect("1\r\n\r\r\n1\r\n\n\r\n0\r\n\r\n5", SOS_CHUNKED_END, "\r\n", 1);
 	expect("5\r\nhel", SOS_CHUNKED_MORE, "hel", 0);

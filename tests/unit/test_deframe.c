@@ -79,8 +79,12 @@ END_TEST
 START_TEST(what_is_not_framing)
 {
 	static const uint8_t bad[][8] = {
-		{ 3, 0, 0, 0, 0, 0, 0, 1 },    { 'h', 'e', 'l', 'l', 'o' },   { 1, 1, 0, 0, 0, 0, 0, 1 },
-		{ 1, 0, 1, 0, 0, 0, 0, 1 },    { 1, 0, 0, 1, 0, 0, 0, 1 },    { 1, 0, 0, 0, 1, 0, 0, 1 },
+		{ 3, 0, 0, 0, 0, 0, 0, 1 },
+		{ 'h', 'e', 'l', 'l', 'o' },
+		{ 1, 1, 0, 0, 0, 0, 0, 1 },
+		{ 1, 0, 1, 0, 0, 0, 0, 1 },
+		{ 1, 0, 0, 1, 0, 0, 0, 1 },
+		{ 1, 0, 0, 0, 1, 0, 0, 1 },
 		{ 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff },
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
@@ -100,8 +104,9 @@ START_TEST(the_largest_frame)
 	const uint8_t *slice;
 	size_t used, given;
 	bool is_stderr;
-	ck_assert_int_eq(sos_deframe_read(&deframe, (const uint8_t *)"\1\0\0\0\1\0\0\0x", 9, &used, &slice, &given, &is_stderr),
-			 SOS_DEFRAME_DATA);
+	ck_assert_int_eq(
+		sos_deframe_read(&deframe, (const uint8_t *)"\1\0\0\0\1\0\0\0x", 9, &used, &slice, &given, &is_stderr),
+		SOS_DEFRAME_DATA);
 	ck_assert_uint_eq(deframe.left, SOS_DEFRAME_LIMIT - 1);
 	ck_assert_uint_eq(used, 9);
 }

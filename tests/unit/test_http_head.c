@@ -43,7 +43,8 @@ static void refuses(const char *text, size_t length)
 START_TEST(good_heads)
 {
 	takes("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\n"
-	      "Upgrade: tcp\r\n\r\n", 101, -1, false);
+	      "Upgrade: tcp\r\n\r\n",
+	      101, -1, false);
 	takes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200, -1, true);
 	takes("HTTP/1.0 404 Not Found\r\ncontent-LENGTH:\t 17  \r\n\r\n", 404, 17, false);
 	takes("HTTP/1.1 200\r\n\r\n", 200, -1, false);

@@ -13,7 +13,8 @@ static struct sos_json *parse(const char *text)
 
 START_TEST(reads)
 {
-	struct sos_json *json = parse(" {\"a\":\"x\\u00e4\",\"n\":-7,\"big\":1e300,\"t\":true,\"o\":{\"k\":\"v\"},\"l\":[\"1\",2]}\r\n");
+	struct sos_json *json = parse(
+		" {\"a\":\"x\\u00e4\",\"n\":-7,\"big\":1e300,\"t\":true,\"o\":{\"k\":\"v\"},\"l\":[\"1\",2]}\r\n");
 	ck_assert_ptr_nonnull(json);
 	ck_assert_str_eq(sos_json_get_string(json, "a"), "x\xc3\xa4");
 	ck_assert_str_eq(sos_json_get_string(json, "A"), "");
@@ -49,8 +50,10 @@ END_TEST
 
 START_TEST(what_is_not_json)
 {
-	static const char *const bad[] = { "", " ", "{", "{}x", "{} {}", "{\"a\":}", "[1,]", "nul", "{\"a\":\"\\ud800\"}", "{\"a\" 1}",
-					   "<html>", "{]", "\xff" };
+	static const char *const bad[] = {
+		"",          " ",      "{",  "{}x", "{} {}", "{\"a\":}", "[1,]", "nul", "{\"a\":\"\\ud800\"}",
+		"{\"a\" 1}", "<html>", "{]", "\xff"
+	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		if (parse(bad[i]))
 			ck_abort_msg("taken: %s", bad[i]);
@@ -91,8 +94,10 @@ START_TEST(writes)
 	sos_json_put_bool(&w, "z", true);
 	sos_json_end(&w, '}');
 	ck_assert(!w.failed);
-	ck_assert_str_eq(out.data, "{\"s\\\"\":\"a\\\\\\\"\\u000a\\u0001\\u007f\xc3\xa4/\",\"i\":-9223372036854775808,\"b\":false,"
-				   "\"l\":[\"x\",\"y\"],\"none\":[],\"o\":{},\"a\":[{},1],\"z\":true}");
+	ck_assert_str_eq(
+		out.data,
+		"{\"s\\\"\":\"a\\\\\\\"\\u000a\\u0001\\u007f\xc3\xa4/\",\"i\":-9223372036854775808,\"b\":false,"
+		"\"l\":[\"x\",\"y\"],\"none\":[],\"o\":{},\"a\":[{},1],\"z\":true}");
 	struct sos_json *json = sos_json_parse(out.data, out.length);
 	ck_assert_str_eq(sos_json_get_string(json, "s\""), "a\\\"\n\x01\x7f\xc3\xa4/");
 	sos_json_free(json);

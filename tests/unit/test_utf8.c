@@ -29,11 +29,11 @@ START_TEST(maximal_subparts)
 	EXPECT("plain text that is longer than a word", "plain text that is longer than a word");
 	EXPECT("\x80", R);
 	EXPECT("a\xffz", "a" R "z");
-	EXPECT("\xc0\x80", R R);         /* overlong: the lead byte alone is wrong */
+	EXPECT("\xc0\x80", R R); /* overlong: the lead byte alone is wrong */
 	EXPECT("\xc1\xbf", R R);
-	EXPECT("\xe0\x80\x80", R R R);   /* overlong */
-	EXPECT("\xe0\xa0", R);           /* cut */
-	EXPECT("\xed\xa0\x80", R R R);   /* surrogate */
+	EXPECT("\xe0\x80\x80", R R R); /* overlong */
+	EXPECT("\xe0\xa0", R);         /* cut */
+	EXPECT("\xed\xa0\x80", R R R); /* surrogate */
 	EXPECT("\xed\x9f\xbf", "\xed\x9f\xbf");
 	EXPECT("\xee\x80\x80", "\xee\x80\x80");
 	EXPECT("\xf0\x8f\xbf\xbf", R R R R);
@@ -41,13 +41,17 @@ START_TEST(maximal_subparts)
 	EXPECT("\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf");
 	EXPECT("\xf4\x90\x80\x80", R R R R);
 	EXPECT("\xf5\x80\x80\x80", R R R R);
-	EXPECT("\xf0\x9f\x98", R);       /* cut after three of four */
-	EXPECT("\xf0\x9f\x98" "A", R "A");
+	EXPECT("\xf0\x9f\x98", R); /* cut after three of four */
+	EXPECT("\xf0\x9f\x98"
+	       "A",
+	       R "A");
 	EXPECT("\xf0\x9f\x98\xf0\x9f\x98\x80", R "\xf0\x9f\x98\x80");
 	EXPECT("\xe2\x82\xe2\x82\xac", R "\xe2\x82\xac");
 	/* Table 3-11 of the Unicode Standard. */
 	EXPECT("\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41", R R R R "A");
-	EXPECT("12345678\x80" "12345678", "12345678" R "12345678");
+	EXPECT("12345678\x80"
+	       "12345678",
+	       "12345678" R "12345678");
 }
 END_TEST
 

@@ -24,11 +24,11 @@ static inline int unit_run(const char *name, const TTest *const *tests)
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define UNIT_MAIN(name, ...)                                    \
-	int main(void)                                          \
-	{                                                       \
-		const TTest *const tests[] = { __VA_ARGS__, NULL }; \
-		return unit_run(name, tests);                   \
+#define UNIT_MAIN(name, ...)                                                                                           \
+	int main(void)                                                                                                 \
+	{                                                                                                              \
+		const TTest *const tests[] = { __VA_ARGS__, NULL };                                                    \
+		return unit_run(name, tests);                                                                          \
 	}
 
 /* A copy on the heap of exactly that size: a read beyond it is seen by the sanitizers and valgrind. */
