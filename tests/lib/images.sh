@@ -65,7 +65,9 @@ urlencode() { printf %s "$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'; }
 import_root() {
 	root=$1 tag=$2; shift 2
 	archive=$scratch/$tag.tar
-	tar -C "$root" --numeric-owner --owner=0 --group=0 -cf "$archive" .
+	tar -C "$root" --numeric-owner --owner=0 --group=0 --exclude=./home/agent -cf "$archive" .
+	[ ! -d "$root/home/agent" ] ||
+		tar -C "$root" --numeric-owner --owner=1000 --group=1000 -rf "$archive" ./home/agent
 	set -- "LABEL sos.test=1" "LABEL sos.test.version=$version" "$@"
 	if have docker; then
 		n=$#

@@ -338,7 +338,8 @@ static void test_judge(struct sos_sandbox *sandbox)
 	tap_string(sos_result_output(result, NULL), "0\n0\n", "the judge is alone");
 	tap_equal(sos_result_exit_code(result), 6, "its verdict");
 	sos_result_unref(result);
-	tap_ok(harness_wait_state(sandbox, SOS_STATE_SESSION_LOST), "the session did not survive it, and says so");
+	tap_ok(harness_wait_state(sandbox, SOS_STATE_SESSION_LOST), "the session did not survive it, and says so: %s",
+	       sos_state_name((int)harness_state(sandbox)));
 }
 
 int main(int argc, char **argv)

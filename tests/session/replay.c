@@ -139,7 +139,8 @@ static struct sos_sandbox *start(const struct run *run, const cJSON *one, struct
 
 static bool session_over(const struct sos_result *result)
 {
-	return sos_result_session_lost(result) || sos_result_exited(result);
+	/* what a time limit killed did not exit by itself */
+	return sos_result_session_lost(result) || (sos_result_exited(result) && !sos_result_timed_out(result));
 }
 
 /* NULL: the step went as the case says. `*lost`: the session is gone, as the case allows. */

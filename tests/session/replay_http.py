@@ -153,7 +153,8 @@ class Run:
                 if status != 400:
                     return f"step {number}: {status} {answer}, want 400"
             elif step.get("may_lose_session") and (
-                    status == 400 or status == 200 and (answer["session_lost"] or answer["exited"])):
+                    status == 400 or status == 200 and (
+                        answer["session_lost"] or answer["exited"] and not answer["timed_out"])):
                 lost = True
             elif status != 200:
                 return f"step {number}: {status} {answer}"
