@@ -5,10 +5,9 @@
  * the image's own bash, under the container's own seccomp filter and cgroup.
  *
  *   inside pause         PID 1 of the container of the rivals
- *   inside typed TEXT    TEXT and a newline typed into `bash --norc --noprofile`
- *                        on two pipes, until a line of output is there
- *   inside typed-one TEXT, typed-two TEXT
- *                        the same with both pinned to one core, to two cores
+ *   inside shell SOCKET  `bash --norc --noprofile` on three pipes (0, 1 and 3)
+ *                        that sos-bench passes through SOCKET: then nothing is
+ *                        between them
  *   inside spawn TEXT    posix_spawn of `bash -c TEXT` with a pipe for its
  *                        output, read to its end, and waitpid
  *   inside flow BYTES    the time until that many bytes of /dev/zero, written by
@@ -17,13 +16,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +44,8 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* With `in` -1 stdin is /dev/null. */
-static pid_t spawn(const char *const *argv, int in, int out)
+/* With `in` -1 stdin is /dev/null; `third`, if not -1, becomes descriptor 3. */
+static pid_t spawn(const char *const *argv, int in, int out, int third)
 {
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
@@ -56,6 +56,8 @@ static pid_t spawn(const char *const *argv, int in, int out)
 	else
 		posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	if (third >= 0)
+		posix_spawn_file_actions_adddup2(&actions, third, 3);
 	errno = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (errno)
@@ -63,32 +65,26 @@ static pid_t spawn(const char *const *argv, int in, int out)
 	return pid;
 }
 
-static void pin(pid_t pid, int core)
+/* The three descriptors that come with one byte over the socket at `path`. */
+static void receive_pipes(const char *path, int pipes[3])
 {
-	cpu_set_t cores;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char byte, control[CMSG_SPACE(3 * sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *head;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	CPU_ZERO(&cores);
-	CPU_SET(core, &cores);
-	if (sched_setaffinity(pid, sizeof(cores), &cores) < 0)
-		die("pin");
-}
-
-static int64_t typed_once(const char *text, size_t length, int to, int from)
-{
-	char answer[4096];
-	size_t have = 0;
-	int64_t start = now_ns();
-
-	if (write(to, text, length) != (ssize_t)length)
-		return -1;
-	do {
-		ssize_t n = read(from, answer + have, sizeof(answer) - have);
-
-		if (n <= 0)
-			return -1;
-		have += (size_t)n;
-	} while (answer[have - 1] != '\n');
-	return now_ns() - start;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != 1)
+		die(path);
+	head = CMSG_FIRSTHDR(&message);
+	if (!head || head->cmsg_len != CMSG_LEN(3 * sizeof(int)))
+		die("pipes");
+	memcpy(pipes, CMSG_DATA(head), 3 * sizeof(int));
+	/* Left open: its end tells sos-bench that we are gone. */
 }
 
 static int64_t spawn_once(const char *const *argv, uint64_t expected)
@@ -102,7 +98,7 @@ static int64_t spawn_once(const char *const *argv, uint64_t expected)
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		die("pipe");
-	pid = spawn(argv, -1, ends[1]);
+	pid = spawn(argv, -1, ends[1], -1);
 	close(ends[1]);
 	while ((n = read(ends[0], scrap, sizeof(scrap))) > 0)
 		total += (uint64_t)n;
@@ -117,8 +113,7 @@ int main(int argc, char **argv)
 	const char *bash[] = { "bash", "--norc", "--noprofile", NULL };
 	const char *text[] = { "bash", "-c", argv[argc - 1], NULL };
 	const char *flow[] = { "head", "-c", argv[argc - 1], "/dev/zero", NULL };
-	int to[2] = { -1, -1 }, from[2] = { -1, -1 };
-	char line[64], *input = NULL;
+	char line[64];
 
 	if (argc == 2 && strcmp(argv[1], "pause") == 0) {
 		sigset_t term;
@@ -132,16 +127,16 @@ int main(int argc, char **argv)
 	}
 	if (argc != 3)
 		return 2;
-	if (strncmp(argv[1], "typed", 5) == 0) {
+	if (strcmp(argv[1], "shell") == 0) {
+		int pipes[3];
 		pid_t pid;
 
-		if (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0 || asprintf(&input, "%s\n", argv[2]) < 0)
-			die("pipe");
-		pid = spawn(bash, to[0], from[1]);
-		if (argv[1][5]) {
-			pin(0, 0);
-			pin(pid, strcmp(argv[1], "typed-two") == 0);
-		}
+		receive_pipes(argv[2], pipes);
+		pid = spawn(bash, pipes[0], pipes[1], pipes[2]);
+		for (int i = 0; i < 3; i++)
+			close(pipes[i]);
+		waitpid(pid, NULL, 0);
+		return 0;
 	}
 	puts("ready");
 	fflush(stdout);
@@ -149,9 +144,7 @@ int main(int argc, char **argv)
 		for (long i = atol(line); i > 0; i--) {
 			int64_t ns;
 
-			if (input)
-				ns = typed_once(input, strlen(input), to[1], from[0]);
-			else if (strcmp(argv[1], "spawn") == 0)
+			if (strcmp(argv[1], "spawn") == 0)
 				ns = spawn_once(text, 0);
 			else
 				ns = spawn_once(flow, strtoull(argv[2], NULL, 10));

@@ -2,7 +2,6 @@
 
 /* Commands and output by the library, in one sandbox. */
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "bench.h"
 #include "engine_raw.h"
+#include "process.h"
 
 #define OUTPUT_BYTES 268435456
 
@@ -31,7 +31,6 @@ static pid_t find_shell(struct bench *bench, struct sos_sandbox *sandbox)
 	char path[128];
 	pid_t shell = 0;
 	cJSON *json, *state;
-	FILE *f;
 
 	if (sos_sandbox_get_info(sandbox, &info, &error) < 0)
 		return 0;
@@ -41,28 +40,10 @@ static pid_t find_shell(struct bench *bench, struct sos_sandbox *sandbox)
 	json = bench_raw_get(&http, path);
 	bench_http_close(&http);
 	state = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "State"), "Pid");
-	if (cJSON_IsNumber(state)) {
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)state->valuedouble, (int)state->valuedouble);
-		f = fopen(path, "re");
-		if (f && fscanf(f, "%d", &shell) != 1)
-			shell = 0;
-		if (f)
-			fclose(f);
-	}
+	if (cJSON_IsNumber(state))
+		shell = bench_first_child((pid_t)state->valuedouble);
 	cJSON_Delete(json);
 	return shell;
-}
-
-/* `core` -1: wherever the scheduler likes. */
-static bool pin(pid_t pid, int core)
-{
-	cpu_set_t cores;
-
-	CPU_ZERO(&cores);
-	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (core < 0 || i == core)
-			CPU_SET(i, &cores);
-	return sched_setaffinity(pid, sizeof(cores), &cores) == 0;
 }
 
 static struct bench_library *fail(struct bench_library *library, const struct sos_error *error)
@@ -133,12 +114,12 @@ static void run_session(void *state, size_t count, struct bench_samples *samples
 
 static void run_pinned(struct bench_library *library, int core, size_t count, struct bench_samples *samples)
 {
-	if (pin(0, 0) && pin(library->shell, core))
+	if (bench_pin(0, 0) && bench_pin(library->shell, core))
 		run_session(library, count, samples);
 	else
 		samples->failures += count;
-	pin(0, -1);
-	pin(library->shell, -1);
+	bench_pin(0, -1);
+	bench_pin(library->shell, -1);
 }
 
 static void run_session_one(void *state, size_t count, struct bench_samples *samples)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -159,6 +160,32 @@ void bench_worker_stop(struct bench_worker *worker)
 		wait_for(worker->pid);
 	}
 	*worker = (struct bench_worker){ .pid = -1 };
+}
+
+bool bench_pin(pid_t pid, int core)
+{
+	cpu_set_t cores;
+
+	CPU_ZERO(&cores);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (core < 0 || i == core)
+			CPU_SET(i, &cores);
+	return sched_setaffinity(pid, sizeof(cores), &cores) == 0;
+}
+
+pid_t bench_first_child(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%d", &child) != 1)
+		child = 0;
+	if (f)
+		fclose(f);
+	return child;
 }
 
 int64_t bench_proc_kb(pid_t pid, const char *file, const char *field)

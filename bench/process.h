@@ -3,6 +3,7 @@
 
 /* Processes that the bench runs, and what /proc says of them. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,5 +35,9 @@ int bench_worker_start(struct bench_worker *worker, const char *const *argv);
 void bench_worker_run(struct bench_worker *worker, size_t count, struct bench_samples *samples);
 void bench_worker_stop(struct bench_worker *worker);
 
+/* Pin to one core, or with -1 to none. */
+bool bench_pin(pid_t pid, int core);
+/* The first child of a process; 0: it has none. */
+pid_t bench_first_child(pid_t pid);
 /* A field of /proc/PID/status or /proc/PID/smaps_rollup in kB; -1 if it is not there. */
 int64_t bench_proc_kb(pid_t pid, const char *file, const char *field);

@@ -2,20 +2,20 @@
 
 /*
  * What the same work costs without us, on one container that is made raw: the
- * floors (measured inside it by the helper), `docker exec`, the Engine's exec
- * API, and SWE-ReX (by a worker that talks to its server in a container).
+ * floors (floor.h, and by the helper inside it), `docker exec`, the Engine's
+ * exec API, and SWE-ReX (by a worker that talks to its server in a container).
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
 #include "engine_raw.h"
+#include "floor.h"
 #include "process.h"
 
-enum { TYPED, TYPED_ONE, TYPED_TWO, PROGRAM, SPAWN, FLOW, SWEREX_SESSION, SWEREX_EXECUTE, SWEREX_START, WORKERS };
+enum { SPAWN, FLOW, SWEREX_SESSION, SWEREX_EXECUTE, SWEREX_START, WORKERS };
 
 #define FLOW_BYTES 268435456
 
@@ -24,6 +24,7 @@ struct bench_rivals {
 	struct bench *bench;
 	struct bench_http http;
 	struct bench_worker workers[WORKERS];
+	struct bench_floor floor;
 	char id[65];
 };
 
@@ -44,6 +45,7 @@ static int start_container(struct bench_rivals *rivals)
 	cJSON_AddStringToObject(cJSON_AddObjectToObject(body, "Labels"), bench->label, equals + 1);
 	*equals = '=';
 	cJSON_AddBoolToObject(body, "NetworkDisabled", true);
+	bench_floor_mount(&rivals->floor, body);
 	r = bench_raw_create(&rivals->http, body, rivals->id);
 	cJSON_Delete(body);
 	if (r < 0)
@@ -85,19 +87,17 @@ struct bench_rivals *bench_rivals_new(struct bench *bench, const char *const *sw
 	if (!rivals)
 		return NULL;
 	rivals->bench = bench;
+	rivals->floor = (struct bench_floor)BENCH_FLOOR_INIT;
 	for (size_t i = 0; i < WORKERS; i++)
 		rivals->workers[i].pid = -1;
 	bench_http_init(&rivals->http, bench->engine);
 	snprintf(bytes, sizeof(bytes), "%d", FLOW_BYTES);
-	if (start_container(rivals) < 0 || start_inside(rivals, TYPED, "typed", "echo hi") < 0 ||
-	    start_inside(rivals, TYPED_ONE, "typed-one", "echo hi") < 0 ||
-	    start_inside(rivals, PROGRAM, "typed", "/bin/true; echo $?") < 0 ||
+	if (bench_floor_listen(&rivals->floor) < 0 || start_container(rivals) < 0 ||
+	    bench_floor_start(&rivals->floor, bench->docker, rivals->id) < 0 ||
 	    start_inside(rivals, SPAWN, "spawn", "echo hi") < 0 || start_inside(rivals, FLOW, "flow", bytes) < 0) {
 		bench_rivals_free(rivals);
 		return NULL;
 	}
-	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		start_inside(rivals, TYPED_TWO, "typed-two", "echo hi");
 	if (swerex) {
 		start_swerex(rivals, SWEREX_SESSION, swerex, "session");
 		start_swerex(rivals, SWEREX_EXECUTE, swerex, "execute");
@@ -112,6 +112,7 @@ void bench_rivals_free(struct bench_rivals *rivals)
 		return;
 	for (size_t i = 0; i < WORKERS; i++)
 		bench_worker_stop(&rivals->workers[i]);
+	bench_floor_stop(&rivals->floor);
 	bench_raw_sweep(&rivals->http, rivals->bench->label);
 	bench_http_close(&rivals->http);
 	free(rivals);
@@ -201,10 +202,7 @@ void bench_rivals_add(struct bench_rivals *rivals, struct bench_tasks *commands,
 {
 	struct bench_report *report = &rivals->bench->report;
 
-	add_worker(rivals, commands, TYPED, "floor.typed", 100);
-	add_worker(rivals, commands, TYPED_ONE, "floor.typed.one", 100);
-	add_worker(rivals, commands, TYPED_TWO, "floor.typed.two", 100);
-	add_worker(rivals, commands, PROGRAM, "floor.program", 50);
+	bench_floor_add(&rivals->floor, report, commands);
 	add_worker(rivals, commands, SPAWN, "floor.spawn", 50);
 	bench_tasks_add(commands, bench_report_row(report, "docker.exec"), rivals, run_docker_exec, 10);
 	bench_tasks_add(commands, bench_report_row(report, "engine.exec"), rivals, run_engine_exec, 10);

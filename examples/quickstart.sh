@@ -11,7 +11,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-work='' engine_pid='' server_pid='' image='' pulled='' made_images='' volumes_before=''
+work='' engine_pid='' server_pid='' image='' pulled='' made_images='' volumes_before='' run_docker=''
 
 step() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -31,7 +31,7 @@ socket_path() {
 api() {
 	local method=$1 path=$2
 	shift 2
-	curl -sS -g -f --unix-socket "$(socket_path)" -X "$method" "$@" "http://localhost$path"
+	curl -sS -g --fail-with-body --unix-socket "$(socket_path)" -X "$method" "$@" "http://localhost$path"
 }
 
 engine_answers() { api GET /_ping -m 5 >/dev/null 2>&1; }
@@ -57,6 +57,7 @@ cleanup() {
 		kill "$engine_pid" 2>/dev/null
 		wait "$engine_pid" 2>/dev/null
 		grep -o " $work/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
+		[ -n "$run_docker" ] || find /run/docker -depth -type d -empty -delete
 		note "Engine stopped; its images and volumes go with its directory"
 	elif [ -n "$work" ]; then
 		for volume in $(volumes 2>/dev/null); do
@@ -78,7 +79,7 @@ trap 'exit 143' TERM HUP
 missing_packages() {
 	local program
 	for program in gcc:gcc meson:meson ninja:ninja-build pkg-config:pkg-config musl-gcc:musl-tools curl:curl \
-		busybox:busybox-static python3:python3; do
+		python3:python3; do
 		command -v "${program%%:*}" >/dev/null || echo "${program#*:}"
 	done
 	[ -e /usr/include/stdio.h ] || echo libc6-dev
@@ -117,6 +118,7 @@ start_engine() {
 	engine_answers && return 0
 	[ "$(id -u)" = 0 ] || die "needs root to start an Engine"
 	export DOCKER_HOST=unix://$work/docker.sock
+	[ ! -d /run/docker ] || run_docker=there
 	for driver in '' vfs; do
 		dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
 			${driver:+--storage-driver "$driver"} --bridge none --iptables=false --ip6tables=false \
@@ -149,8 +151,10 @@ get_image() {
 		return
 	fi
 	image=sos-test:bash
-	note "$(tail -n 1 "$work/pull.log" | cut -c1-160)"
+	note "the Engine: $(head -n 1 "$work/pull.log" | cut -c1-160)"
 	note "ubuntu:latest can't be had: using $image instead, made from programs of this machine"
+	command -v ps >/dev/null || install procps
+	command -v busybox >/dev/null || install busybox-static
 	for name in bash busybox noshell user; do
 		image_exists sos-test:$name || made_images="$made_images sos-test:$name"
 	done

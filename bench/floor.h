@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The floor of a session: a bare bash in the container of the rivals, on
+ * pipes that this process made and passed in, so that the same process talks to
+ * the same bash in the same kind of container as with the library, and only
+ * what is said differs. Text is typed in and its line of output is read; or a
+ * second line is typed that reports $? on a pipe of its own, so that the caller
+ * knows the exit code and the end as well. No safety in either.
+ */
+
+#include <sys/types.h>
+
+#include <cjson/cJSON.h>
+
+#include "bench.h"
+
+struct bench_floor {
+	char directory[32]; /* of the socket; "" before listen */
+	int listener, control, to, from, status;
+	pid_t shell; /* as the host sees it; 0: not found, no pinned rows */
+};
+
+#define BENCH_FLOOR_INIT { .listener = -1, .control = -1, .to = -1, .from = -1, .status = -1 }
+
+int bench_floor_listen(struct bench_floor *floor);
+/* Add the socket's directory to the body of a create request. */
+void bench_floor_mount(const struct bench_floor *floor, cJSON *body);
+int bench_floor_start(struct bench_floor *floor, const char *docker, const char *id);
+void bench_floor_add(struct bench_floor *floor, struct bench_report *report, struct bench_tasks *commands);
+void bench_floor_stop(struct bench_floor *floor);
