@@ -136,6 +136,9 @@ static void set_request(struct sos_client *client, const struct sos_request *req
 		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	else
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	/* When a kept connection breaks curl repeats the request by itself: never one that changes something. */
+	if (strcmp(request->method, "GET"))
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	if (body || !strcmp(request->method, "POST")) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body ? body : "");
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(body ? strlen(body) : 0));

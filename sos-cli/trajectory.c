@@ -15,15 +15,6 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static int print_json(struct sos_cli *cli, const cJSON *trajectory)
-{
-	SOS_AUTO_STRING char *text = cJSON_Print(trajectory);
-	if (!text)
-		return sos_fail(cli, SOS_EXIT_FAILED, "the server's answer is not JSON");
-	puts(text);
-	return 0;
-}
-
 static int run(struct sos_cli *cli, int argc, char **argv)
 {
 	SOS_AUTO_PARSE struct sos_parse parse = {
@@ -53,8 +44,7 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 	result = sos_client_send(cli, &request, &response);
 	if (result)
 		return result;
-	if (!formatted)
-		return print_json(cli, response.json);
+	/* As it came: cJSON would lose what follows a NUL in an output. */
 	if (response.body.length)
 		sos_text_raw(response.body.data, response.body.length);
 	return 0;
