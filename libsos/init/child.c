@@ -73,7 +73,7 @@ struct sos_child *sos_child_new(void)
 	memset(found, 0, sizeof *found);
 	found->exec.fd = found->terminal.fd = found->slave = -1;
 	for (unsigned i = 0; i < SOS_SPAWN_FDS_MAX; i++) {
-		found->streams[i].event.fd = -1;
+		found->streams[i].event.fd = found->streams[i].other = -1;
 		found->streams[i].child = found;
 	}
 	return found;

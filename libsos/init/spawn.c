@@ -78,6 +78,15 @@ static struct sos_stream *keep(struct plan *p, enum sos_stream_kind kind, uint32
 	return s;
 }
 
+/* A session's pipes outlive whatever its shell does with its own ends (`exec` of another program closes them): a full
+ * command pipe then means "nobody has read it yet" and nothing else. */
+static int keep_other(struct plan *p, struct sos_stream *s, int fd)
+{
+	if (p->spawn->kind == SOS_KIND_SESSION && (s->other = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+		return -errno;
+	return 0;
+}
+
 /* The container's end of a pipe of the library's: the child's user owns it from now on, so that it can open
  * /dev/stdout. The library's end, by the same inode, is kept for the day it is gone. That of a standalone command's
  * input is not: its end of file is the library's to give. */
@@ -94,10 +103,11 @@ static int take_pipe(struct plan *p, uint32_t target, int fd)
 		if (fchown(fd, 0, 0) < 0 && errno != EPERM && errno != EINVAL)
 			return -errno;
 		int other = reopen(fd, (out ? O_RDONLY : O_WRONLY) | O_NONBLOCK);
-		if (other >= 0)
-			keep(p, out ? SOS_STREAM_KEPT_OUT : SOS_STREAM_KEPT_IN, target, other);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		if (other < 0)
 			return -errno;
+		int e = keep_other(p, keep(p, out ? SOS_STREAM_KEPT_OUT : SOS_STREAM_KEPT_IN, target, other), fd);
+		if (e < 0)
+			return e;
 	}
 	if (fchown(fd, user->uid, user->gid) < 0 && errno != EPERM && errno != EINVAL)
 		return -errno;
@@ -125,7 +135,9 @@ static int make_pipe(struct plan *p, const struct sos_frame_fd *f)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	int childs = own(p, ends[in ? 0 : 1]), ours = ends[in ? 1 : 0];
-	keep(p, in ? SOS_STREAM_RELAY_IN : SOS_STREAM_RELAY_OUT, f->target, ours);
+	int e = keep_other(p, keep(p, in ? SOS_STREAM_RELAY_IN : SOS_STREAM_RELAY_OUT, f->target, ours), childs);
+	if (e < 0)
+		return e;
 	fcntl(ours, F_SETFL, O_NONBLOCK);
 	if (in)
 		fcntl(ours, F_SETPIPE_SZ, 4096); /* one page: see relay.c */

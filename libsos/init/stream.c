@@ -3,6 +3,7 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "wire/frame.h"
 
@@ -29,6 +30,9 @@ void sos_stream_unbuffer(struct sos_stream *stream)
 void sos_stream_close(struct sos_stream *stream)
 {
 	sos_event_close(&stream->event);
+	if (stream->other >= 0)
+		close(stream->other);
+	stream->other = -1;
 	sos_stream_unbuffer(stream);
 }
 

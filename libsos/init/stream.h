@@ -23,6 +23,7 @@ enum sos_stream_kind {
 
 struct sos_stream {
 	struct sos_event event;
+	int other;         /* a session's: the end that the shell has, so that no side sees the other gone; or -1 */
 	struct sos_child *child;
 	enum sos_stream_kind kind;
 	uint32_t target;
