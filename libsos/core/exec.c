@@ -145,6 +145,14 @@ static bool note_result(struct sos_sandbox *sandbox, struct sos_record **record,
 	return sos_result_session_lost(result) && sos_sandbox_session_over(sandbox, SOS_SESSION_LOST);
 }
 
+/* A session that is over because its container was taken away: that is what the caller wants to know. */
+static int real_reason(const struct sos_sandbox *sandbox, struct sos_error *error)
+{
+	if (sandbox->state == SOS_STATE_LOST)
+		return sos_error_set(error, SOS_ERROR_LOST, "sandbox %.8s is lost: %s", sandbox->id, sandbox->reason);
+	return sos_error_set(error, SOS_ERROR_ENDED, "sandbox %.8s was stopped", sandbox->id);
+}
+
 /* ---- ---- */
 
 static void tell(struct sos_sandbox *sandbox, const struct sos_result *result, bool over)
@@ -185,6 +193,8 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	unsigned *running = standalone ? &sandbox->standalone_running : &sandbox->session_running;
 	sos_run_pin(run);
 	++*running;
+	if (command->judge)
+		sandbox->judged = true;
 	pthread_mutex_unlock(&sandbox->lock);
 
 	int64_t given = sos_clock_ns();
@@ -193,8 +203,9 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	command->exec_id = exec->id;
 	r = standalone ? sos_standalone_exec(run->link, shell, command, &got, &e) :
 			 sos_session_exec(run->session, command, -1, &got, &e);
-	/* The shell may have ended between commands. */
-	enum sos_session_end ended = r == SOS_ERROR_STATE && !standalone ? sos_session_state(run->session) : SOS_SESSION_ALIVE;
+	/* The shell may have ended between commands, or the container with all of it. */
+	bool is_over = r == SOS_ERROR_STATE && !standalone, cut = is_over && sos_link_ended(run->link);
+	enum sos_session_end ended = is_over && !cut ? sos_session_state(run->session) : SOS_SESSION_ALIVE;
 
 	pthread_mutex_lock(&sandbox->lock);
 	--*running;
@@ -202,9 +213,14 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	bool over;
 	if (r) {
 		over = sos_sandbox_session_over(sandbox, ended);
+		if (cut)
+			r = real_reason(sandbox, &e);
 		sos_execs_fail(&sandbox->execs, exec, &e, is_final(r));
 	} else {
 		over = note_result(sandbox, record, got, (given - sandbox->started_ns) / 1000000);
+		/* Of a session nothing is left then, whether it has noticed yet or not. */
+		if (command->judge)
+			over = sos_sandbox_session_over(sandbox, SOS_SESSION_LOST);
 		sos_execs_finish(&sandbox->execs, exec, got);
 	}
 	sos_exec_unref(exec);

@@ -53,6 +53,7 @@ struct sos_sandbox {
 	enum sos_shell shell;
 	bool has_shell; /* `shell` is known */
 	unsigned session_running, standalone_running;
+	bool judged;                 /* a judge command ran or runs: it is we who killed the shell */
 	int64_t idle_since;
 	uint64_t session_commands;
 	bool has_standalone_exit_code;

@@ -48,9 +48,11 @@ bool sos_sandbox_settle(struct sos_sandbox *sandbox)
 
 bool sos_sandbox_session_over(struct sos_sandbox *sandbox, enum sos_session_end end)
 {
+	if (end == SOS_SESSION_ALIVE)
+		return false;
+	if (sandbox->judged)
+		return sos_sandbox_move(sandbox, SOS_STATE_SESSION_LOST, "a judge command killed its shell");
 	if (end == SOS_SESSION_EXITED)
-		return sos_sandbox_move(sandbox, SOS_STATE_EXITED, "the session's shell ended by itself");
-	if (end == SOS_SESSION_LOST)
-		return sos_sandbox_move(sandbox, SOS_STATE_SESSION_LOST, "the session was out of step and its shell was ended");
-	return false;
+		return sos_sandbox_move(sandbox, SOS_STATE_EXITED, "its shell ended by itself");
+	return sos_sandbox_move(sandbox, SOS_STATE_SESSION_LOST, "it was out of step and its shell was ended");
 }
