@@ -32,11 +32,11 @@ struct fake_engine {
 	struct connection connections[CONNECTIONS];
 
 	pthread_mutex_t lock;
-	pthread_cond_t received_more;
+	pthread_cond_t received_more, served;
 	const struct fake_reply *replies;
 	size_t reply_count, next, request_count, accepted;
 	struct sos_buffer requests, received;
-	bool mismatch;
+	bool mismatch, serving; /* serving: a reply of the script is in use outside the lock */
 };
 
 static void must(bool ok, const char *what)
@@ -90,12 +90,20 @@ static const struct fake_reply *next_reply(struct fake_engine *e, const char *re
 	if (e->next == e->reply_count)
 		return NULL;
 	const struct fake_reply *reply = &e->replies[e->next++];
+	e->serving = true;
 	if (reply->request &&
 	    (length < strlen(reply->request) || memcmp(request, reply->request, strlen(reply->request)) != 0)) {
 		fprintf(stderr, "# fake Engine: wanted \"%s\", got \"%.60s\"\n", reply->request, request);
 		e->mismatch = true;
 	}
 	return reply;
+}
+
+static void reply_done(struct fake_engine *e)
+{
+	SOS_LOCKED(&e->lock);
+	e->serving = false;
+	pthread_cond_broadcast(&e->served);
 }
 
 static void data_arrived(struct fake_engine *e, struct connection *c)
@@ -132,8 +140,10 @@ static void readable(struct fake_engine *e, struct connection *c)
 		c->upgraded = memmem(c->in.data, length, "/attach?", 8) != NULL;
 		const struct fake_reply *reply = next_reply(e, c->in.data, length);
 		sos_buffer_consume(&c->in, length);
-		if (reply && (!send_bytes(c->fd, reply) || reply->close))
+		bool keep = !reply || (send_bytes(c->fd, reply) && !reply->close);
+		if (!keep)
 			drop(c);
+		reply_done(e);
 	}
 }
 
@@ -186,6 +196,7 @@ struct fake_engine *fake_engine_new(void)
 		e->connections[i].fd = -1;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->received_more, NULL);
+	pthread_cond_init(&e->served, NULL);
 	strcpy(e->directory, "/tmp/sos-fakeengine-XXXXXX");
 	must(mkdtemp(e->directory) != NULL, "mkdtemp");
 	snprintf(e->path, sizeof(e->path), "%s/docker.sock", e->directory);
@@ -212,6 +223,7 @@ void fake_engine_free(struct fake_engine *engine)
 	sos_buffer_free(&engine->requests);
 	sos_buffer_free(&engine->received);
 	pthread_cond_destroy(&engine->received_more);
+	pthread_cond_destroy(&engine->served);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }
@@ -224,6 +236,8 @@ const char *fake_engine_address(const struct fake_engine *engine)
 void fake_engine_script(struct fake_engine *engine, const struct fake_reply *replies, size_t count)
 {
 	SOS_LOCKED(&engine->lock);
+	while (engine->serving)
+		pthread_cond_wait(&engine->served, &engine->lock);
 	engine->replies = replies;
 	engine->reply_count = count;
 	engine->next = 0;

@@ -27,7 +27,7 @@ void fake_engine_free(struct fake_engine *engine);
 const char *fake_engine_address(const struct fake_engine *engine); /* "unix:///tmp/.../docker.sock" */
 
 /* The replies for the requests to come; they and their bytes must live on. One more request than there are replies
- * gets no answer at all. */
+ * gets no answer at all. Returns once the earlier script's bytes are no longer in use. */
 void fake_engine_script(struct fake_engine *engine, const struct fake_reply *replies, size_t count);
 
 /* Since the last script: requests as they came (head and body), each ended by NUL, in one block; and how many. The

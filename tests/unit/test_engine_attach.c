@@ -85,6 +85,7 @@ static struct got stream_of(const void *bytes, size_t length, bool one_by_one, s
 		ck_abort_msg("%s", error.message);
 	struct got got = read_all(stream, read_size);
 	sos_engine_stream_free(stream);
+	fake_engine_script(fake, NULL, 0); /* it reads `reply` no longer */
 	return got;
 }
 
@@ -236,6 +237,7 @@ static void refused(const char *answer, int code, const char *message)
 	ck_assert_int_eq(sos_engine_attach(engine, "x", &call, &stream, &error), code);
 	ck_assert_ptr_null(stream);
 	ck_assert_str_eq(error.message, message);
+	fake_engine_script(fake, NULL, 0);
 }
 
 START_TEST(refusals)

@@ -138,9 +138,11 @@ static const struct {
 
 static void script(struct fake_reply *reply, const void *bytes, size_t length, bool one_by_one, bool close)
 {
+	fake_engine_script(fake, NULL, 0); /* the fake may still read an earlier reply at this address */
 	*reply = (struct fake_reply){ .bytes = bytes, .length = length, .one_by_one = one_by_one, .close = close };
 	fake_engine_script(fake, reply, 1);
 	error = (struct sos_error)SOS_ERROR_INIT;
+	call.deadline = sos_clock_deadline(60000);
 }
 
 START_TEST(whole_and_byte_by_byte)
@@ -300,6 +302,7 @@ static void oversized(const char *head, const char *unit, size_t count, const ch
 		ck_abort_msg("%.20s...: %d %s", unit, r, error.message);
 	if (!strstr(error.message, words))
 		ck_abort_msg("%s", error.message);
+	fake_engine_script(fake, NULL, 0); /* it reads them no longer */
 	sos_buffer_free(&b);
 }
 
