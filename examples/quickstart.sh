@@ -11,7 +11,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-work='' engine_pid='' server_pid='' image='' pulled='' made_images='' volumes_before='' run_docker=''
+work='' engine_pid='' server_pid='' image='' pulled='' made_images='' volumes_before='' run_new=''
 
 step() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -47,7 +47,7 @@ print(" ".join(volume["Name"] for volume in json.load(sys.stdin)["Volumes"] or [
 # ---- leaving nothing behind --------------------------------------------------------------------------------------------
 
 cleanup() {
-	local status=$? volume made
+	local status=$? volume made directory
 	trap '' INT TERM HUP
 	set +e
 	[ -z "$server_pid$engine_pid$pulled$made_images" ] || step "Cleaning up"
@@ -57,7 +57,9 @@ cleanup() {
 		kill "$engine_pid" 2>/dev/null
 		wait "$engine_pid" 2>/dev/null
 		grep -o " $work/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
-		[ -n "$run_docker" ] || find /run/docker -depth -type d -empty -delete
+		for directory in $run_new; do
+			find "$directory" -depth -type d -empty -delete
+		done
 		note "Engine stopped; its images and volumes go with its directory"
 	elif [ -n "$work" ]; then
 		for volume in $(volumes 2>/dev/null); do
@@ -112,13 +114,15 @@ wait_until() {
 # An Engine of our own: everything it keeps is in our directory, and it touches neither the firewall nor a bridge of
 # the host. Where no other storage driver works (an overlay below) it is asked for vfs, which always does.
 start_engine() {
-	local driver
+	local driver directory
 	command -v dockerd >/dev/null || install docker.io
 	# The package may have started one.
 	engine_answers && return 0
 	[ "$(id -u)" = 0 ] || die "needs root to start an Engine"
 	export DOCKER_HOST=unix://$work/docker.sock
-	[ ! -d /run/docker ] || run_docker=there
+	for directory in /run/docker /run/containerd; do
+		[ -d $directory ] || run_new="$run_new $directory"
+	done
 	for driver in '' vfs; do
 		dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
 			${driver:+--storage-driver "$driver"} --bridge none --iptables=false --ip6tables=false \
@@ -145,13 +149,16 @@ get_image() {
 	fi
 	note "pulling $image"
 	# An error in the middle of a pull is in the stream, not in the status: so look for the image itself.
-	api POST '/images/create?fromImage=ubuntu&tag=latest' -m 300 >"$work/pull.log" 2>&1 || :
+	api POST '/images/create?fromImage=ubuntu&tag=latest' -m 300 >"$work/pull.log" 2>/dev/null || :
 	if image_exists $image; then
 		pulled=$image
 		return
 	fi
 	image=sos-test:bash
-	note "the Engine: $(head -n 1 "$work/pull.log" | cut -c1-160)"
+	note "the Engine says: $(tail -n 1 "$work/pull.log" | python3 -c '
+import json, sys
+answer = json.loads(sys.stdin.read() or "{}")
+print((answer.get("message") or answer.get("error") or "nothing")[:160])' 2>/dev/null)"
 	note "ubuntu:latest can't be had: using $image instead, made from programs of this machine"
 	command -v ps >/dev/null || install procps
 	command -v busybox >/dev/null || install busybox-static
@@ -176,7 +183,10 @@ run() {
 workflow() {
 	local port
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	export SOS_SERVER=http://localhost:$port PATH=$work/build/sos-cli:$PATH
+	# The server's sockets and the session's history go with our directory too.
+	mkdir -m 700 "$work/run"
+	export XDG_RUNTIME_DIR=$work/run XDG_STATE_HOME=$work/run SOS_SERVER=http://localhost:$port
+	export PATH=$work/build/sos-cli:$PATH
 	printf '$ sos serve --port %s &\n' "$port"
 	sos serve --port "$port" >"$work/server.log" 2>&1 &
 	server_pid=$!
