@@ -158,8 +158,6 @@ static int real_reason(const struct sos_sandbox *sandbox, struct sos_error *erro
 static void tell(struct sos_sandbox *sandbox, const struct sos_result *result, bool over)
 {
 	struct sos_pool *pool = sandbox->pool;
-	if (!pool->event)
-		return;
 	if (result)
 		sos_event(pool, SOS_EVENT_COMMAND, sandbox->id, 0, "%s %s: code %d%s, %lld ms",
 			  sos_result_standalone(result) ? "standalone" : "command", sos_result_exec_id(result),
@@ -224,11 +222,15 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 		sos_execs_finish(&sandbox->execs, exec, got);
 	}
 	sos_exec_unref(exec);
-	sos_run_unpin_locked(run);
 	pthread_cond_broadcast(&sandbox->changed);
+	/* The pool lives for as long as the run is pinned. */
+	if (sandbox->pool->event) {
+		pthread_mutex_unlock(&sandbox->lock);
+		tell(sandbox, got, over);
+		pthread_mutex_lock(&sandbox->lock);
+	}
+	sos_run_unpin_locked(run);
 	pthread_mutex_unlock(&sandbox->lock);
-
-	tell(sandbox, got, over);
 	if (r)
 		return sos_error_copy(error, &e);
 	*result = got;

@@ -148,12 +148,12 @@ static void wait_quiet(struct sos_pool *pool, int64_t deadline)
 			return;
 }
 
-/* Starts hold what they made on their own threads: wait for them whatever it takes, or their memory would go. They are
- * cancelled, and the Engine's calls are cut by now. */
-static void wait_calls(struct sos_pool *pool)
+/* Other threads' calls hold the pool: wait for them whatever it takes, or their memory would go. It takes little: they
+ * are cancelled, and the Engine's calls are cut by now. */
+static void wait_calls(struct sos_pool *pool, const unsigned *calls)
 {
 	SOS_LOCKED(&pool->lock);
-	while (pool->calls)
+	while (*calls)
 		pthread_cond_wait(&pool->changed, &pool->lock);
 }
 
@@ -197,8 +197,11 @@ void sos_pool_free(struct sos_pool *pool)
 		sos_sandbox_begin_stop(s, SOS_ERROR_CANCELLED, "");
 	wait_quiet(pool, deadline);
 	eventfd_write(pool->abort_fd, 1);
-	wait_calls(pool);
-	sos_workers_free(SOS_STEAL(pool->workers));
+	/* A start may still hand a container to the workers; a stop waits for what they do. */
+	wait_calls(pool, &pool->calls);
+	sos_workers_free(pool->workers);
+	pool->workers = NULL;
+	wait_calls(pool, &pool->stops);
 	remove_network(pool);
 	while (!sos_list_empty(&pool->sandboxes)) {
 		struct sos_sandbox *s = sos_list_entry(pool->sandboxes.next, struct sos_sandbox, node);

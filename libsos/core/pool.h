@@ -60,6 +60,7 @@ struct sos_pool {
 	struct sos_list buckets[SOS_POOL_BUCKETS]; /* struct sos_sandbox.by_id */
 	size_t count;
 	unsigned calls; /* starts that run */
+	unsigned stops; /* stops that wait */
 	unsigned runs;  /* containers whose removal is not done: see core/run.h */
 	bool closing;
 };

@@ -232,6 +232,10 @@ static void give_up(struct sos_job *job)
 {
 	struct sos_run *run = sos_list_entry(job, struct sos_run, job);
 	atomic_fetch_sub(&run->pool->removing, 1);
+	if (run->sandbox) {
+		SOS_LOCKED(&run->sandbox->lock);
+		run->sandbox->abandoned = true;
+	}
 	sos_run_end(run);
 }
 

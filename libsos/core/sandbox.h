@@ -49,6 +49,7 @@ struct sos_sandbox {
 	struct sos_run *run;         /* the container that commands go to; see core/run.h */
 	unsigned runs;               /* containers of this sandbox that are not gone */
 	struct sos_error remove_error; /* why the last removal failed */
+	bool abandoned;              /* the pool ended before its container could be removed */
 	int64_t started_unix_ms, started_ns;
 	enum sos_shell shell;
 	bool has_shell; /* `shell` is known */

@@ -83,34 +83,53 @@ void sos_sandbox_begin_stop(struct sos_sandbox *sandbox, int cancel_code, const 
 		sos_event(sandbox->pool, SOS_EVENT_STOPPED, sandbox->id, 0, "stopped");
 }
 
+static int not_removed(const struct sos_sandbox *sandbox, const char *how, struct sos_error *error)
+{
+	const struct sos_error *why = &sandbox->remove_error;
+	return sos_error_set(error, why->code == SOS_ERROR_ENGINE ? SOS_ERROR_ENGINE : SOS_ERROR_UNREACHABLE,
+			     "stop sandbox %.8s: its container is not removed, %s: %s", sandbox->id, how,
+			     why->code ? why->message : "the Engine does not answer");
+}
+
 static int wait_stopped(struct sos_sandbox *sandbox, struct sos_error *error)
 {
 	int64_t deadline = sos_clock_deadline(STOP_MS);
 	SOS_LOCKED(&sandbox->lock);
 	while (sandbox->state != SOS_STATE_STOPPED) {
-		if (sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) || sos_clock_ns() < deadline)
-			continue;
-		const struct sos_error *why = &sandbox->remove_error;
-		int code = why->code == SOS_ERROR_ENGINE ? SOS_ERROR_ENGINE : SOS_ERROR_UNREACHABLE;
-		return sos_error_set(error, code,
-				     "stop sandbox %.8s: its container is not removed after %d s, trying goes on: %s",
-				     sandbox->id, STOP_MS / 1000, why->code ? why->message : "the Engine does not answer");
+		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline)
+			return not_removed(sandbox, "trying goes on", error);
 	}
+	if (sandbox->abandoned)
+		return not_removed(sandbox, "it ends by its lease", error);
 	return 0;
+}
+
+static void forget(struct sos_sandbox *sandbox)
+{
+	pthread_mutex_lock(&sandbox->lock);
+	sos_history_clear(&sandbox->history);
+	sos_execs_clear(&sandbox->execs);
+	pthread_mutex_unlock(&sandbox->lock);
+	sos_pool_remove(sandbox->pool, sandbox);
+}
+
+/* A pool that is being freed waits for them. */
+static void count_stop(struct sos_pool *pool, int more)
+{
+	SOS_LOCKED(&pool->lock);
+	pool->stops += (unsigned)more;
+	pthread_cond_broadcast(&pool->changed);
 }
 
 int sos_sandbox_stop(struct sos_sandbox *sandbox, uint32_t flags, struct sos_error *error)
 {
 	if (flags & ~SOS_STOP_FORGET)
 		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", flags);
+	count_stop(sandbox->pool, 1);
 	sos_sandbox_begin_stop(sandbox, SOS_ERROR_ENDED, "");
 	int r = wait_stopped(sandbox, error);
-	if (r || !(flags & SOS_STOP_FORGET))
-		return r;
-	pthread_mutex_lock(&sandbox->lock);
-	sos_history_clear(&sandbox->history);
-	sos_execs_clear(&sandbox->execs);
-	pthread_mutex_unlock(&sandbox->lock);
-	sos_pool_remove(sandbox->pool, sandbox);
-	return 0;
+	if (!r && flags & SOS_STOP_FORGET)
+		forget(sandbox);
+	count_stop(sandbox->pool, -1);
+	return r;
 }
