@@ -207,7 +207,7 @@ static void test_background(struct sos_sandbox *sandbox)
 	sos_result_unref(result);
 
 	start = harness_now_ms();
-	harness_expect(sandbox, "exec 3>&1; yes >&3 & Y=$!; exec 3>&-; :", "");
+	sos_result_unref(harness_run(sandbox, "yes & Y=$!"));
 	for (int i = 0; i < 20; i++) {
 		result = harness_run(sandbox, "true");
 		tap_ok(!sos_result_exit_code(result) && !sos_result_timed_out(result), "a command beside yes & (%d)", i);

@@ -183,7 +183,7 @@ def main():
     parser.add_argument("--only")
     parser.add_argument("files", nargs="+")
     options = parser.parse_args()
-    with Server(options.server, "--max-sandboxes", str(options.jobs)) as server:
+    with Server(options.server, "--max-sandboxes", str(options.jobs), "--log-level", "warn") as server:
         run = Run(server, list(read_cases(options.files, options.only)), options.image)
         threads = [threading.Thread(target=run.worker) for _ in range(options.jobs)]
         for thread in threads:
