@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 #define BODY_LIMIT_NS (60 * INT64_C(1000000000))
 #define IDLE_LIMIT_MS 1000
+#define LINGER_BYTES ((size_t)4 << 20)
+#define LINGER_MS 500
 
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
 static struct sos_connection *first;
@@ -120,6 +123,34 @@ int sos_connection_descriptor(const struct sos_connection *connection)
 	};
 	visit_sockets(&visit);
 	return visit.found;
+}
+
+int sos_connection_unread(const struct sos_connection *connection)
+{
+	int unread = -1, fd = sos_connection_descriptor(connection);
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, FIONREAD, &unread) < 0)
+		unread = -1;
+	close(fd);
+	return unread;
+}
+
+void sos_connection_linger(const struct sos_connection *connection)
+{
+	char scratch[8192];
+	size_t total = 0;
+	struct pollfd waiting = { .fd = sos_connection_descriptor(connection), .events = POLLIN };
+	if (waiting.fd < 0)
+		return;
+	shutdown(waiting.fd, SHUT_WR);
+	while (total < LINGER_BYTES && poll(&waiting, 1, LINGER_MS) == 1) {
+		ssize_t n = recv(waiting.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+	}
+	close(waiting.fd);
 }
 
 enum busy { BUSY_NO, BUSY_YES, BUSY_TOO_SLOW };

@@ -25,6 +25,12 @@ void sos_connection_set_body(struct sos_connection *connection, int64_t since);
 /* A duplicate of its descriptor, the caller's; -1: not found. */
 int sos_connection_descriptor(const struct sos_connection *connection);
 
+/* Bytes that its client sent and nobody read yet; -1: not known. */
+int sos_connection_unread(const struct sos_connection *connection);
+/* After a reply to a request that was not read to its end: take what still comes, a moment long, so that the client
+ * sees the reply and not a reset. */
+void sos_connection_linger(const struct sos_connection *connection);
+
 /* Close connections on `local_port` whose body takes longer than a minute, and, with `starving`, those that sent
  * nothing for a second and are not in the middle of a request. */
 void sos_connections_sweep(uint16_t local_port, bool starving);

@@ -61,6 +61,13 @@ static int64_t now_ns(void)
 
 /* ---- callbacks ---- */
 
+static void locate(struct sos_connection *connection, const struct mg_request_info *info)
+{
+	connection->address = info->remote_addr;
+	connection->port = (uint16_t)info->remote_port;
+	connection->local_port = (uint16_t)info->server_port;
+}
+
 static void fill(struct sos_request *request, struct mg_connection *connection)
 {
 	const struct mg_request_info *info = mg_get_request_info(connection);
@@ -72,9 +79,7 @@ static void fill(struct sos_request *request, struct mg_connection *connection)
 	request->http_1_1 = strcmp(info->http_version, "1.1") == 0;
 	request->content_length = info->content_length;
 	request->started_ns = now_ns();
-	request->busy.address = info->remote_addr;
-	request->busy.port = (uint16_t)info->remote_port;
-	request->busy.local_port = (uint16_t)info->server_port;
+	locate(&request->busy, info);
 }
 
 static void leave(struct sos_http *http)
@@ -107,12 +112,18 @@ static int begin_request(struct mg_connection *connection)
 	return status;
 }
 
-/* civetweb's own refusals, of heads that it could not read. */
+/* civetweb's own refusals, of heads that it could not read. It says the same of one that is garbage and of one that
+ * does not fit its buffer, but in the second case more of it waits to be read. */
 static int http_error(struct mg_connection *connection, int status, const char *message)
 {
+	const struct mg_request_info *info = mg_get_request_info(connection);
 	const char *text = "this is not an HTTP request that can be understood";
+	struct sos_connection place = { 0 };
 	char reply[512];
-	if (status == 413) { /* it means the head */
+	mg_disable_connection_keep_alive(connection);
+	if (info)
+		locate(&place, info);
+	if (status == 413 || (info && sos_connection_unread(&place) > 0)) {
 		status = 431;
 		text = "the request's head is longer than 16 KiB";
 	} else if (status == 505) {
@@ -124,8 +135,9 @@ static int http_error(struct mg_connection *connection, int status, const char *
 			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
 			 "Connection: close\r\n\r\n%s\n",
 			 status, mg_get_response_code_text(connection, status), strlen(text) + 1, text);
-	mg_disable_connection_keep_alive(connection);
 	mg_write(connection, reply, (size_t)n);
+	if (info)
+		sos_connection_linger(&place);
 	return 0;
 }
 

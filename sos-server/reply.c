@@ -184,10 +184,11 @@ void sos_reply_error(struct sos_request *request, const struct sos_error *error)
 {
 	int status = status_of(error->code);
 	/* What ends a call then is our own end, whatever the library calls it. */
-	if (atomic_load(&request->server->closing) &&
-	    (error->code == SOS_ERROR_ENDED || error->code == SOS_ERROR_CANCELLED))
+	bool closing = atomic_load(&request->server->closing) &&
+		       (error->code == SOS_ERROR_ENDED || error->code == SOS_ERROR_CANCELLED);
+	if (closing)
 		status = 503;
 	if (status == 503)
 		request->retry_after = 1;
-	sos_reply_text(request, status, "%s", error->message);
+	sos_reply_text(request, status, "%s%s", closing ? "the server is shutting down: " : "", error->message);
 }

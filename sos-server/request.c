@@ -87,7 +87,7 @@ bool sos_request_check_head(struct sos_request *request)
 	if (!flaw)
 		return true;
 	/* Where its body ends is in doubt, so nothing more is read from this connection. */
-	request->body_read = true;
+	request->body_read = request->broken = true;
 	sos_http_close_after(request);
 	sos_reply_text(request, 400, "the request's head is refused: %s", flaw);
 	return false;
@@ -240,6 +240,8 @@ void sos_request_drain(struct sos_request *request)
 	char scratch[8192];
 	size_t total = 0;
 	int64_t deadline = now_ns() + DRAIN_NS;
+	if (request->broken)
+		sos_connection_linger(&request->busy);
 	if (request->body_read)
 		return;
 	sos_connection_set_body(&request->busy, now_ns());

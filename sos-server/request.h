@@ -26,6 +26,7 @@ struct sos_request {
 	bool has_body;                  /* one was announced */
 	bool body_read;                 /* all of it was taken from the connection */
 	bool chunked;
+	bool broken;                    /* nobody knows where it ends */
 	int64_t content_length;         /* -1: not announced */
 	char *body;                     /* with a NUL behind it; NULL: none or not read */
 	size_t body_length;
