@@ -23,6 +23,8 @@ INSTALLED = ["include/sos/sos.h", "bin/sos", "bin/sos-server", "lib*/**/libsos.s
              "lib*/**/libsos.a", "lib*/**/pkgconfig/sos.pc", "share/man/man1/sos.1*", "share/man/man8/sos-server.8*",
              "share/man/man3/libsos.3*", "share/bash-completion/completions/sos"]
 
+EXAMPLES = {"agent.c": ["-i", "{image}", "10"], "readme.c": ["{image}"]}
+
 
 class Consumers:
     def __init__(self, tap, source, build, image, scratch):
@@ -85,11 +87,16 @@ class Consumers:
         needed = re.findall(r"NEEDED\s+(\S+)", done.stdout)
         self.tap.ok("libsos.so.0" in needed and not any("curl" in name or "cjson" in name for name in needed),
                     "shared: it needs libsos and not what libsos needs", needed)
-        for path in sorted(glob.glob(os.path.join(self.source, "examples", "*.c"))):
-            name = os.path.basename(path)
+        for name, arguments in EXAMPLES.items():
+            program = os.path.join(self.scratch, name + ".out")
             done = self.run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", *cflags,
-                            path, *libs, "-pthread", "-o", os.path.join(self.scratch, name + ".out"))
-            self.tap.ok(done.returncode == 0, f"examples/{name} against the installed package", self.failed_output)
+                            os.path.join(self.source, "examples", name), *libs, "-pthread", "-o", program)
+            if self.tap.ok(done.returncode == 0, f"examples/{name} against the installed package", self.failed_output):
+                done = self.run(program, *(argument.format(image=self.image) for argument in arguments),
+                                environment=environment)
+                self.tap.ok(done.returncode == 0 and done.stdout, f"examples/{name} runs to its end", self.failed_output)
+        self.tap.ok(sorted(EXAMPLES) == sorted(map(os.path.basename, glob.glob(self.source + "/examples/*.c"))),
+                    "every example is one of these")
 
     def static(self):
         """The installed tree without its shared library, so that -lsos can only be the static one."""
