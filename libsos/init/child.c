@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "init/control.h"
-#include "init/proc.h"
+#include "init/hunt.h"
 #include "init/relay.h"
 #include "init/setup.h"
 #include "init/text.h"
@@ -96,10 +96,9 @@ void sos_child_forget(struct sos_child *child)
 	if (child->state == SOS_CHILD_STARTING)
 		sos_control_error(child->id, ECANCELED, "forgotten while it started");
 	bool lives = !child->ended;
-	pid_t pid = child->pid;
 	sos_child_free(child);
 	if (lives)
-		sos_proc_kill_tree(pid, true);
+		sos_hunt_tree(child->pid, true, &child->kin);
 }
 
 static void on_exec(struct sos_event *event, uint32_t events)

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "init/event.h"
+#include "init/hunt.h"
 #include "init/stream.h"
 #include "wire/frame.h"
 
@@ -34,6 +35,7 @@ struct sos_child {
 	int slave;                 /* kept open: without it the terminal would leave the session at once */
 	struct sos_stream streams[SOS_SPAWN_FDS_MAX];
 	unsigned stream_count;     /* ascending targets */
+	struct sos_kin kin;        /* of the time of the last signals */
 	int status;                /* EXITED, and STARTING if it ended already */
 	uint64_t user_us, system_us, max_rss_kib;
 	uint64_t ended_at;         /* order of ends, to find the oldest */

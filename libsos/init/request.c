@@ -9,7 +9,7 @@
 #include "init/clocks.h"
 #include "init/control.h"
 #include "init/file.h"
-#include "init/proc.h"
+#include "init/hunt.h"
 #include "init/relay.h"
 #include "init/resume.h"
 #include "init/setup.h"
@@ -47,7 +47,7 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = sos_child_find(id);
 	if (scope == SOS_SCOPE_TREE && child) {
-		sos_proc_kill_tree(child->pid, !child->ended); /* also after its end: what it left behind in its session */
+		sos_hunt_tree(child->pid, !child->ended, &child->kin); /* also after its end: what it left behind in its session */
 		sos_control_ok(frame->id);
 		return true;
 	}
@@ -75,7 +75,7 @@ static bool on_reap(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = living(frame->id, id);
 	if (child)
-		sos_control_ok_u32(frame->id, sos_proc_kill_command(child->pid, elapsed, (pid_t)last));
+		sos_control_ok_u32(frame->id, sos_hunt_command(child->pid, elapsed, (pid_t)last, &child->kin));
 	return true;
 }
 

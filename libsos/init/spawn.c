@@ -12,6 +12,7 @@
 #include "init/control.h"
 #include "init/environ.h"
 #include "init/file.h"
+#include "init/hunt.h"
 #include "init/launch.h"
 #include "init/proc.h"
 #include "init/relay.h"
@@ -300,7 +301,7 @@ bool sos_spawn(const struct sos_frame *frame, const int *fds)
 		argv[i] = terminated(strings[i]);
 	argv[spawn.argc] = NULL;
 	bool judge = spawn.flags & SOS_SPAWN_JUDGE;
-	if (judge && !sos_proc_kill_all()) {
+	if (judge && !sos_hunt_all()) {
 		sos_control_error(frame->id, EBUSY, "judge: some processes could not be killed");
 		return true;
 	}
