@@ -419,11 +419,11 @@ START_TEST(pull)
 			    "\r\n9\r\ntal\":20}}\r\n0\r\n\r\n"),
 		 .one_by_one = true, .request = "POST /images/create?fromImage=localhost%3A5000%2Fa&tag=t " },
 	       { WHOLE("200 OK", "{}"), .request = "POST /images/create?fromImage=a&tag=latest " },
-	       { WHOLE("200 OK", ""),
-		 .request = "POST "
-			    "/images/"
-			    "create?fromImage=a&tag=sha256%"
-			    "3A0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef " });
+	       { WHOLE("200 OK", ""), .request =
+					      "POST "
+					      "/images/"
+					      "create?fromImage=a&tag=sha256%"
+					      "3A0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef " });
 	ck_assert_int_eq(sos_engine_image_pull(engine, "localhost:5000/a:t", &call, on_pull, &seen, &error), 0);
 	ck_assert_str_eq(seen.text, "Pulling 0/0|abc: Dow n 1/20|");
 	ck_assert_int_eq(sos_engine_image_pull(engine, "a", &call, NULL, NULL, &error), 0);

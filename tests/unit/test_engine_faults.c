@@ -123,8 +123,7 @@ static const struct {
 	{ do_create, "HTTP/1.1 201 Created\r\n" JSON "Content-Length: 12\r\n\r\n{\"Id\":\"abc\"}" },
 	{ do_start, "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n" },
 	{ do_remove, "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n" },
-	{ do_inspect, "HTTP/1.1 200 OK\r\n" JSON
-		      "Transfer-Encoding: "
+	{ do_inspect, "HTTP/1.1 200 OK\r\n" JSON "Transfer-Encoding: "
 		      "chunked\r\n\r\n5\r\n{\"Id\"\r\n17\r\n:\"a\",\"State\":{\"Pid\":1}}\r\n0\r\nX: y\r\n\r\n" },
 	{ do_list, "HTTP/1.1 200 OK\r\n" JSON "Content-Length: 64\r\n\r\n" LIST },
 	{ do_pull,
