@@ -259,7 +259,9 @@ void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats);
 int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spec,
 		       struct sos_sandbox **sandbox, struct sos_error *error);
 
+/* One more reference; gives its argument. */
 struct sos_sandbox *sos_sandbox_ref(struct sos_sandbox *sandbox);
+/* Give a reference back. Does not stop anything: that is for sos_sandbox_stop or sos_pool_free. NULL accepted. */
 void sos_sandbox_unref(struct sos_sandbox *sandbox);
 
 /* Its id, a UUID in lower case. */

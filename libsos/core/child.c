@@ -299,7 +299,7 @@ int sos_child_reap(struct sos_child *child, int64_t elapsed_ns, uint32_t last, s
 	uint8_t frame[64];
 	struct sos_link_reply reply;
 	uint32_t id = sos_link_next_id(child->link);
-	uint64_t elapsed = (uint64_t)elapsed_ns;
+	uint64_t elapsed = child->link->attach_transport ? 0 : (uint64_t)elapsed_ns;
 	size_t length = small_frame(frame, sizeof(frame), SOS_FRAME_REAP, id, child->id, &elapsed, last, true);
 	return sos_link_call(child->link, frame, length, id, NULL, 0, sos_clock_deadline(CONTROL_MS), &reply, error);
 }

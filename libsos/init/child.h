@@ -36,6 +36,7 @@ struct sos_child {
 	struct sos_stream streams[SOS_SPAWN_FDS_MAX];
 	unsigned stream_count;     /* ascending targets */
 	struct sos_kin kin;        /* of the time of the last signals */
+	int64_t put_at;            /* sos_clock: when a file of it was last PUT anew: its command began */
 	int status;                /* EXITED, and STARTING if it ended already */
 	uint64_t user_us, system_us, max_rss_kib;
 	uint64_t ended_at;         /* order of ends, to find the oldest */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "init/child.h"
+#include "util/clock.h"
 
 #define FILE_MAX (UINT64_C(256) << 20) /* a command of 64 MiB, and room to spare */
 #define AHEAD_MAX 64u
@@ -70,6 +71,9 @@ bool sos_file_put(const struct sos_frame *frame)
 	int fd = find_fd(frame->id, target);
 	if (fd < 0)
 		return true;
+	struct sos_child *child = sos_child_find(frame->id);
+	if (child && offset == 0)
+		child->put_at = sos_clock_ns();
 	size_t done = 0;
 	while (done < r.left) {
 		ssize_t n = pwrite(fd, r.data + done, r.left - done, (off_t)(offset + done));

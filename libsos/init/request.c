@@ -15,6 +15,7 @@
 #include "init/setup.h"
 #include "init/spawn.h"
 #include "init/terminal.h"
+#include "util/clock.h"
 
 void sos_request_hello(void)
 {
@@ -66,6 +67,11 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 	return true;
 }
 
+static uint64_t since_put(const struct sos_child *child)
+{
+	return child->put_at ? (uint64_t)(sos_clock_ns() - child->put_at) : 0;
+}
+
 static bool on_reap(const struct sos_frame *frame, struct sos_frame_reader *r)
 {
 	uint32_t id = sos_frame_read_u32(r);
@@ -75,7 +81,7 @@ static bool on_reap(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = living(frame->id, id);
 	if (child)
-		sos_control_ok_u32(frame->id, sos_hunt_command(child->pid, elapsed, (pid_t)last, &child->kin));
+		sos_control_ok_u32(frame->id, sos_hunt_command(child->pid, elapsed ? elapsed : since_put(child), (pid_t)last, &child->kin));
 	return true;
 }
 

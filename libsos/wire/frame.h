@@ -111,7 +111,8 @@ struct sos_frame_fd {
 	uint32_t mode;   /* PASSED: 0 it is a pipe end of which init keeps a duplicate; 1 a file */
 };
 
-/* A session's REAP: children of the shell count as started by the command if they started less than `elapsed`
+/* `elapsed` 0 (attach, where a frame may be long under way): since the last PUT at offset 0 for that child.
+ * A session's REAP: children of the shell count as started by the command if they started less than `elapsed`
  * before now, or within the same clock tick and with a pid above `last` (the shell's $! before the command; 0: none);
  * descendants follow their ancestor below the shell; orphans in the shell's terminal session follow their process
  * group's leader if it lives, else their own start time. */
