@@ -55,6 +55,7 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 	child = living(frame->id, id);
 	if (!child)
 		return true;
+	sos_hunt_remember(child->pid, &child->kin);
 	pid_t to = scope == SOS_SCOPE_PROCESS ? child->pid : -child->pid;
 	if (scope == SOS_SCOPE_FOREGROUND && sos_terminal_foreground(child->terminal.fd) > 1)
 		to = -sos_terminal_foreground(child->terminal.fd);
