@@ -16,7 +16,7 @@ enum sos_exit {
 	SOS_EXIT_TIMEOUT = 124, /* the command ran into its time limit; as timeout(1) */
 	SOS_EXIT_FAILED = 125,  /* SoS failed, not the command; as docker run */
 	SOS_EXIT_SIGNAL = 128,
-	SOS_EXIT_PIPE = 141     /* who reads our output went away */
+	SOS_EXIT_PIPE = 141 /* who reads our output went away */
 };
 
 struct sos_cli {

@@ -236,21 +236,24 @@ static int explain_failure(struct sos_cli *cli, const struct sos_request *reques
 	curl_easy_getinfo(client->easy, CURLINFO_OS_ERRNO, &os_errno);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
-		return sos_fail(cli, SOS_EXIT_FAILED, "no server at %s (%s): start one with: sos serve", client->remote.url,
-				os_errno ? strerror((int)os_errno) : "no connection");
+		return sos_fail(cli, SOS_EXIT_FAILED, "no server at %s (%s): start one with: sos serve",
+				client->remote.url, os_errno ? strerror((int)os_errno) : "no connection");
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return sos_fail(cli, SOS_EXIT_FAILED, "the host of %s is not known: check --server and SOS_SERVER",
 				client->remote.url);
 	case CURLE_OPERATION_TIMEDOUT:
-		return sos_fail(cli, SOS_EXIT_FAILED, "no answer from %s in time: is it a sos server, and not overloaded?",
+		return sos_fail(cli, SOS_EXIT_FAILED,
+				"no answer from %s in time: is it a sos server, and not overloaded?",
 				client->remote.url);
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 	case CURLE_PARTIAL_FILE:
-		return sos_fail(cli, SOS_EXIT_FAILED, "the connection to %s broke before the answer was complete", client->remote.url);
+		return sos_fail(cli, SOS_EXIT_FAILED, "the connection to %s broke before the answer was complete",
+				client->remote.url);
 	case CURLE_WRITE_ERROR:
-		return sos_fail(cli, SOS_EXIT_FAILED, "the answer to %s %s is too large to keep", request->method, request->path);
+		return sos_fail(cli, SOS_EXIT_FAILED, "the answer to %s %s is too large to keep", request->method,
+				request->path);
 	default:
 		return sos_fail(cli, SOS_EXIT_FAILED, "%s %s%s: %s", request->method, client->remote.url, request->path,
 				client->error[0] ? client->error : curl_easy_strerror(code));
@@ -265,12 +268,13 @@ static int explain_status(struct sos_cli *cli, const struct sos_request *request
 	if (!*words && !response->json && response->body.length)
 		words = response->body.data;
 	if (response->status == 401)
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s wants a token, or another one: give --token-file FILE or SOS_TOKEN%s%s",
+		return sos_fail(cli, SOS_EXIT_FAILED,
+				"%s wants a token, or another one: give --token-file FILE or SOS_TOKEN%s%s",
 				cli->client->remote.url, *words ? ": " : "", words);
 	if (*words)
 		return sos_fail(cli, SOS_EXIT_FAILED, "%s", words);
-	return sos_fail(cli, SOS_EXIT_FAILED, "%s answered %ld to %s %s", cli->client->remote.url, response->status, request->method,
-			request->path);
+	return sos_fail(cli, SOS_EXIT_FAILED, "%s answered %ld to %s %s", cli->client->remote.url, response->status,
+			request->method, request->path);
 }
 
 static int perform(struct sos_cli *cli, const struct sos_request *request, const char *body,
@@ -323,7 +327,8 @@ int sos_client_send(struct sos_cli *cli, const struct sos_request *request, stru
 	free(look.url);
 	if (result)
 		return result;
-	response->json = response->body.length ? cJSON_ParseWithLength(response->body.data, response->body.length) : NULL;
+	response->json =
+		response->body.length ? cJSON_ParseWithLength(response->body.data, response->body.length) : NULL;
 	return response->status / 100 == 2 ? 0 : explain_status(cli, request, response);
 }
 

@@ -31,10 +31,10 @@ struct sos_request {
 
 struct sos_response {
 	struct sos_bytes body;
-	cJSON *json;  /* NULL: the body is not JSON */
-	long status;  /* 0: no answer came */
-	int signal;   /* that ended it; 0: none */
-	bool sent;    /* the server may have read the request, answer or not */
+	cJSON *json; /* NULL: the body is not JSON */
+	long status; /* 0: no answer came */
+	int signal;  /* that ended it; 0: none */
+	bool sent;   /* the server may have read the request, answer or not */
 };
 
 /*

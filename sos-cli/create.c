@@ -15,9 +15,12 @@ static const struct option options[] = {
 
 static int run(struct sos_cli *cli, int argc, char **argv)
 {
-	SOS_AUTO_PARSE struct sos_parse parse = {
-		.cli = cli, .command = &sos_command_create, .shorts = "-:hi:s:", .longs = options, .argc = argc, .argv = argv
-	};
+	SOS_AUTO_PARSE struct sos_parse parse = { .cli = cli,
+						  .command = &sos_command_create,
+						  .shorts = "-:hi:s:",
+						  .longs = options,
+						  .argc = argc,
+						  .argv = argv };
 	SOS_AUTO_JSON cJSON *body = sos_spec_new();
 	bool start = false;
 	bool json = false;
@@ -38,7 +41,8 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 			return sos_parse_stop(option);
 	}
 	if (parse.count)
-		return sos_fail_usage(cli, parse.command, "create takes no word '%s': an image is given with --image", parse.words[0]);
+		return sos_fail_usage(cli, parse.command, "create takes no word '%s': an image is given with --image",
+				      parse.words[0]);
 
 	SOS_AUTO_STRING char *id = NULL;
 	SOS_AUTO_RESPONSE struct sos_response response = { 0 };
@@ -57,15 +61,13 @@ const struct sos_command sos_command_create = {
 	.path = "sandbox create",
 	.name = "create",
 	.summary = "make a sandbox; no container is started yet",
-	.help =
-		"Usage: sos sandbox create [OPTIONS]\n"
+	.help = "Usage: sos sandbox create [OPTIONS]\n"
 		"\n"
 		"Make a sandbox and print its id. Its container is started by 'sos sandbox start'.\n"
 		"\n"
 		"Options:\n"
 		"  -i, --image IMAGE         the image (default: ubuntu:latest)\n"
-		"  -s, --setup COMMAND       run in the session at start; may be repeated, joined by &&\n"
-		SOS_SPEC_HELP
+		"  -s, --setup COMMAND       run in the session at start; may be repeated, joined by &&\n" SOS_SPEC_HELP
 		"      --start               start it too, as 'sos sandbox start' does\n"
 		"      --json                print the server's answer: {\"id\": ...}\n"
 		"\n"

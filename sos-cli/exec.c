@@ -59,12 +59,14 @@ static int take_option(struct sos_parse *parse, struct wish *wish, int option)
 		break;
 	case OPTION_TIMEOUT:
 		if (sos_parse_thousandths(optarg, &number) < 0 || !number)
-			return sos_fail_usage(parse->cli, parse->command, "--timeout '%s': wants seconds, like 30 or 0.5", optarg);
+			return sos_fail_usage(parse->cli, parse->command,
+					      "--timeout '%s': wants seconds, like 30 or 0.5", optarg);
 		stored = sos_json_set_number(wish->body, "timeout_ms", (double)number);
 		break;
 	case OPTION_MAX_OUTPUT:
 		if (sos_parse_size(optarg, &number) < 0 || !number)
-			return sos_fail_usage(parse->cli, parse->command, "--max-output '%s': wants bytes, like 65536 or 64k", optarg);
+			return sos_fail_usage(parse->cli, parse->command,
+					      "--max-output '%s': wants bytes, like 65536 or 64k", optarg);
 		stored = sos_json_set_number(wish->body, "max_output_bytes", (double)number);
 		break;
 	case OPTION_EXEC_ID:
@@ -109,7 +111,8 @@ static int take_stdin(struct sos_cli *cli, struct wish *wish)
 	if (fd >= 0 && !ours)
 		close(fd);
 	if (failed && reason == EFBIG)
-		return sos_fail(cli, SOS_EXIT_FAILED, "--stdin %s: more than %zu MiB", wish->stdin_path, STDIN_LIMIT >> 20);
+		return sos_fail(cli, SOS_EXIT_FAILED, "--stdin %s: more than %zu MiB", wish->stdin_path,
+				STDIN_LIMIT >> 20);
 	if (failed)
 		return sos_fail(cli, SOS_EXIT_FAILED, "--stdin %s: %s", wish->stdin_path, strerror(reason));
 	if (sos_json_set_bytes(wish->body, "stdin", &bytes) < 0)
@@ -128,14 +131,16 @@ static int take_words(struct sos_parse *parse, struct wish *wish)
 		for (int i = 1; i < parse->count; i++)
 			result |= sos_json_push(wish->body, "argv", parse->words[i]);
 	} else if (parse->count > 2) {
-		return sos_fail_usage(cli, parse->command,
-				      "%d words after the ID: quote the command as one word, or run words without a shell by --argv",
-				      parse->count - 1);
+		return sos_fail_usage(
+			cli, parse->command,
+			"%d words after the ID: quote the command as one word, or run words without a shell by --argv",
+			parse->count - 1);
 	} else {
 		result = sos_json_set_string(wish->body, "command", parse->words[1]);
 	}
 	if (wish->needs_standalone && !wish->standalone)
-		return sos_fail_usage(cli, parse->command, "%s works with --standalone or --argv only", wish->needs_standalone);
+		return sos_fail_usage(cli, parse->command, "%s works with --standalone or --argv only",
+				      wish->needs_standalone);
 	if (wish->standalone)
 		result |= sos_json_set_true(wish->body, "standalone");
 	if (result < 0)
@@ -191,8 +196,7 @@ const struct sos_command sos_command_exec = {
 	.path = "sandbox exec",
 	.name = "exec",
 	.summary = "run a command in a sandbox",
-	.help =
-		"Usage: sos sandbox exec ID COMMAND [OPTIONS]\n"
+	.help = "Usage: sos sandbox exec ID COMMAND [OPTIONS]\n"
 		"       sos sandbox exec --argv ID PROGRAM [WORD]...\n"
 		"\n"
 		"Run COMMAND, one word of shell text, in the sandbox's session: directory, variables and\n"
@@ -221,6 +225,6 @@ const struct sos_command sos_command_exec = {
 		"  sos sandbox exec -s $ID \"cat /etc/os-release\"\n"
 		"  sos sandbox exec $ID \"make test\" --timeout 600\n"
 		"  sos sandbox exec --argv $ID ls -la /tmp\n"
-		"  tar c src | sos sandbox exec -s $ID \"tar x -C /work\" --stdin -\n",
+		"  sos sandbox exec -s $ID \"sh -s\" --stdin script.sh\n",
 	.run = run,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,6 +63,10 @@ void sos_fail_report(struct sos_cli *cli)
 	size_t length = strlen(cli->failure);
 	while (length && cli->failure[length - 1] == '\n')
 		length--;
-	fprintf(stderr, "sos: %.*s\n", (int)length, cli->failure);
+	cli->failure[length] = 0;
+	/* Some of it comes from images and their output. */
+	fputs("sos: ", stderr);
+	sos_text_print(stderr, cli->failure, false);
+	fputc('\n', stderr);
 	keep(cli, NULL);
 }

@@ -3,26 +3,24 @@
 
 #include <string.h>
 
-static const char intro[] =
-	"Usage: sos COMMAND ...\n"
-	"\n"
-	"Sandboxes with a persistent shell session, for agents.\n";
+static const char intro[] = "Usage: sos COMMAND ...\n"
+			    "\n"
+			    "Sandboxes with a persistent shell session, for agents.\n";
 
-static const char outro[] =
-	"\n"
-	"'sos COMMAND --help' says more, 'sos --version' which this is.\n"
-	"\n"
-	"Environment: SOS_SERVER the server's URL, SOS_TOKEN its token, NO_COLOR no colours.\n"
-	"Exit code: 0; the command's for exec and session; 2 wrong arguments; 124 a command ran\n"
-	"into its time limit; 125 SoS failed; 128 + n ended by signal n.\n"
-	"\n"
-	"Examples:\n"
-	"  sos serve &\n"
-	"  ID=$(sos sandbox create | cut -d' ' -f5)\n"
-	"  sos sandbox start $ID\n"
-	"  sos sandbox exec $ID \"echo 'Hello, World!'\"\n"
-	"  sos sandbox stop $ID\n"
-	"  sos session -i ubuntu:latest\n";
+static const char outro[] = "\n"
+			    "'sos COMMAND --help' says more, 'sos --version' which this is.\n"
+			    "\n"
+			    "Environment: SOS_SERVER the server's URL, SOS_TOKEN its token, NO_COLOR no colours.\n"
+			    "Exit code: 0; the command's for exec and session; 2 wrong arguments; 124 a command ran\n"
+			    "into its time limit; 125 SoS failed; 128 + n ended by signal n.\n"
+			    "\n"
+			    "Examples:\n"
+			    "  sos serve &\n"
+			    "  ID=$(sos sandbox create | cut -d' ' -f5)\n"
+			    "  sos sandbox start $ID\n"
+			    "  sos sandbox exec $ID \"echo 'Hello, World!'\"\n"
+			    "  sos sandbox stop $ID\n"
+			    "  sos session -i ubuntu:latest\n";
 
 static void print_list(FILE *stream, const struct sos_command *const *commands)
 {

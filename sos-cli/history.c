@@ -39,7 +39,8 @@ static void keep_newer_half(int fd)
 	SOS_AUTO_BYTES struct sos_bytes bytes = { 0 };
 	if (fstat(fd, &status) < 0 || status.st_size <= SIZE_LIMIT)
 		return;
-	if (lseek(fd, status.st_size - SIZE_LIMIT / 2, SEEK_SET) < 0 || sos_bytes_read_fd(&bytes, fd, (size_t)SIZE_LIMIT) < 0)
+	if (lseek(fd, status.st_size - SIZE_LIMIT / 2, SEEK_SET) < 0 ||
+	    sos_bytes_read_fd(&bytes, fd, (size_t)SIZE_LIMIT) < 0)
 		return;
 	const char *newline = memchr(bytes.data, '\n', bytes.length);
 	if (!newline || ftruncate(fd, 0) < 0)
@@ -62,7 +63,8 @@ int sos_history_open(void)
 void sos_history_add(int fd, const char *line, size_t length)
 {
 	SOS_AUTO_BYTES struct sos_bytes bytes = { 0 };
-	if (fd < 0 || sos_bytes_append(&bytes, line, length, SIZE_LIMIT) < 0 || sos_bytes_append(&bytes, "\n", 1, SIZE_LIMIT + 1) < 0)
+	if (fd < 0 || sos_bytes_append(&bytes, line, length, SIZE_LIMIT) < 0 ||
+	    sos_bytes_append(&bytes, "\n", 1, SIZE_LIMIT + 1) < 0)
 		return;
 	sos_bytes_write_fd(fd, bytes.data, bytes.length);
 }

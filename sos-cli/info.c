@@ -52,8 +52,8 @@ static int add_field(struct sos_table *table, const cJSON *field)
 		return result | sos_table_add(table, SOS_PLAIN, "%s", field->valuestring);
 	if (cJSON_IsNull(field))
 		return result | sos_table_add(table, SOS_PLAIN, "-");
-	SOS_AUTO_STRING char *text = cJSON_IsNumber(field) ? number_text(field->string, field->valuedouble) :
-							     cJSON_PrintUnformatted(field);
+	SOS_AUTO_STRING char *text =
+		cJSON_IsNumber(field) ? number_text(field->string, field->valuedouble) : cJSON_PrintUnformatted(field);
 	return text ? result | sos_table_add(table, SOS_PLAIN, "%s", text) : -1;
 }
 
@@ -62,7 +62,7 @@ static int print_fields(struct sos_cli *cli, const cJSON *sandbox)
 	SOS_AUTO_TABLE struct sos_table table = { .columns = 2 };
 	const cJSON *field;
 	int result = 0;
-	cJSON_ArrayForEach(field, sandbox)
+	cJSON_ArrayForEach (field, sandbox)
 		result |= add_field(&table, field);
 	if (result < 0)
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
@@ -97,7 +97,8 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 	if (result)
 		return result;
 	if (!cJSON_IsObject(response.json))
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a sandbox: is it a sos server?", sos_client_url(cli));
+		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a sandbox: is it a sos server?",
+				sos_client_url(cli));
 	if (!json)
 		return print_fields(cli, response.json);
 	sos_text_raw(response.body.data, response.body.length);
@@ -109,8 +110,7 @@ const struct sos_command sos_command_info = {
 	.name = "info",
 	.alias = "show",
 	.summary = "everything known of a sandbox",
-	.help =
-		"Usage: sos sandbox info ID [--json]\n"
+	.help = "Usage: sos sandbox info ID [--json]\n"
 		"\n"
 		"Print everything known of a sandbox: its state and the reason for it, place in the queue,\n"
 		"container, limits, times. 'show' is the same.\n"

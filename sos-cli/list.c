@@ -50,7 +50,7 @@ static int print_table(struct sos_cli *cli, const cJSON *list)
 	for (size_t i = 0; i < table.columns; i++)
 		result |= sos_table_add(&table, SOS_BOLD, "%s", heads[i]);
 	const cJSON *sandbox;
-	cJSON_ArrayForEach(sandbox, list)
+	cJSON_ArrayForEach (sandbox, list)
 		result |= add_row(&table, sandbox);
 	if (result < 0)
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
@@ -86,7 +86,8 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 	if (result)
 		return result;
 	if (!cJSON_IsArray(response.json))
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a list: is it a sos server?", sos_client_url(cli));
+		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a list: is it a sos server?",
+				sos_client_url(cli));
 	if (json) {
 		sos_text_raw(response.body.data, response.body.length);
 		return 0;
@@ -94,7 +95,7 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 	if (!quiet)
 		return print_table(cli, response.json);
 	const cJSON *sandbox;
-	cJSON_ArrayForEach(sandbox, response.json)
+	cJSON_ArrayForEach (sandbox, response.json)
 		printf("%s\n", sos_json_string(sandbox, "id"));
 	return 0;
 }
@@ -104,8 +105,7 @@ const struct sos_command sos_command_list = {
 	.name = "list",
 	.alias = "ls",
 	.summary = "the server's sandboxes",
-	.help =
-		"Usage: sos sandbox list [-q|--quiet] [--json]\n"
+	.help = "Usage: sos sandbox list [-q|--quiet] [--json]\n"
 		"\n"
 		"List sandboxes, oldest first. STATUS is created, started, exited or stopped; STATE says\n"
 		"it more exactly (queued, pulling, lost, ...).\n"

@@ -31,7 +31,8 @@ static int wrong(struct sos_parse *parse, int option)
 	bool is_long = optopt == 0 || optopt > 0xff;
 	char letter[3] = { '-', (char)optopt, 0 };
 	const char *shown = is_long ? word : letter;
-	sos_fail_usage(parse->cli, parse->command, option == ':' ? "option %s needs a value" : "unknown option %s", shown);
+	sos_fail_usage(parse->cli, parse->command, option == ':' ? "option %s needs a value" : "unknown option %s",
+		       shown);
 	return SOS_PARSE_ERROR;
 }
 

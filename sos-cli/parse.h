@@ -16,14 +16,16 @@ enum {
 	SOS_PARSE_HELP,           /* the help was printed */
 	SOS_PARSE_SERVER,
 	SOS_PARSE_TOKEN_FILE,
-	SOS_PARSE_OWN             /* commands number their long options from here */
+	SOS_PARSE_OWN /* commands number their long options from here */
 };
 
+/* clang-format off */
 /* In every command's table. */
 #define SOS_PARSE_COMMON                                            \
 	{ "help", no_argument, NULL, 'h' },                         \
 	{ "server", required_argument, NULL, SOS_PARSE_SERVER },    \
 	{ "token-file", required_argument, NULL, SOS_PARSE_TOKEN_FILE }
+/* clang-format on */
 
 struct sos_parse {
 	struct sos_cli *cli;

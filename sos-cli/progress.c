@@ -38,12 +38,14 @@ static char *describe(const cJSON *sandbox)
 	char *text = NULL;
 	int length;
 	if (!strcmp(state, "queued"))
-		length = asprintf(&text, "waiting for a free slot, place %.0f", sos_json_number(sandbox, "queue_position", 0));
+		length = asprintf(&text, "waiting for a free slot, place %.0f",
+				  sos_json_number(sandbox, "queue_position", 0));
 	else if (!strcmp(state, "pulling") && total > 0)
 		length = asprintf(&text, "pulling %s: %s %.1f of %.1f MB", sos_json_string(sandbox, "image"), detail,
 				  current / 1e6, total / 1e6);
 	else if (!strcmp(state, "pulling"))
-		length = asprintf(&text, "pulling %s%s%s", sos_json_string(sandbox, "image"), *detail ? ": " : "", detail);
+		length = asprintf(&text, "pulling %s%s%s", sos_json_string(sandbox, "image"), *detail ? ": " : "",
+				  detail);
 	else if (!strcmp(sos_json_string(progress, "phase"), "setup"))
 		length = asprintf(&text, "running the setup commands");
 	else
@@ -77,9 +79,7 @@ int sos_progress_start(struct sos_cli *cli, const char *id)
 	clock_gettime(CLOCK_MONOTONIC, &line.begun);
 	struct sos_watch watch = { .path = look, .seen = show, .data = &line };
 	SOS_AUTO_RESPONSE struct sos_response response = { 0 };
-	struct sos_request request = {
-		.method = "POST", .path = path, .watch = isatty(STDERR_FILENO) ? &watch : NULL
-	};
+	struct sos_request request = { .method = "POST", .path = path, .watch = isatty(STDERR_FILENO) ? &watch : NULL };
 	int result = sos_client_send(cli, &request, &response);
 	if (line.shown) {
 		fputs("\r\033[K", stderr);

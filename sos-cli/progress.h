@@ -5,5 +5,6 @@
 
 #include "cli.h"
 
-/* 0: it takes commands. Otherwise an exit code; 128 + n after signal n, and then the server was told to forget the start. */
+/* 0: it takes commands. Otherwise an exit code; 128 + n after signal n, and then the server was told to forget the
+ * start. */
 int sos_progress_start(struct sos_cli *cli, const char *id);

@@ -34,7 +34,8 @@ static int find_url(struct sos_cli *cli, struct sos_remote *remote)
 	bool known = !strncmp(remote->url, "http://", 7) || !strncmp(remote->url, "https://", 8);
 	/* A query or a fragment would swallow the paths that are added. */
 	if (!known || !host[3] || strpbrk(host, "?# \t\n"))
-		return sos_fail(cli, SOS_EXIT_USAGE, "'%s' is no server's address; one looks like %s", server, DEFAULT_SERVER);
+		return sos_fail(cli, SOS_EXIT_USAGE, "'%s' is no server's address; one looks like %s", server,
+				DEFAULT_SERVER);
 	remote->local = is_local(host + 3);
 	return 0;
 }

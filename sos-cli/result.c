@@ -45,9 +45,12 @@ static int show(struct sos_cli *cli, const char *given, const char *exec_id, int
 
 static int run(struct sos_cli *cli, int argc, char **argv)
 {
-	SOS_AUTO_PARSE struct sos_parse parse = {
-		.cli = cli, .command = &sos_command_result, .shorts = "-:h", .longs = options, .argc = argc, .argv = argv
-	};
+	SOS_AUTO_PARSE struct sos_parse parse = { .cli = cli,
+						  .command = &sos_command_result,
+						  .shorts = "-:h",
+						  .longs = options,
+						  .argc = argc,
+						  .argv = argv };
 	int64_t wait_ms = -1;
 	bool json = false;
 	int option;
@@ -68,8 +71,7 @@ const struct sos_command sos_command_result = {
 	.path = "sandbox result",
 	.name = "result",
 	.summary = "the result of a command that was run before",
-	.help =
-		"Usage: sos sandbox result ID EXEC-ID [--wait SECONDS] [--json]\n"
+	.help = "Usage: sos sandbox result ID EXEC-ID [--wait SECONDS] [--json]\n"
 		"\n"
 		"Print the result of the command with that exec id, as exec would have: the same output,\n"
 		"the same exit code. Waits for a command that still runs; 125 when --wait was too short.\n"

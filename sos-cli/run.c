@@ -34,7 +34,8 @@ static int take_stream(struct sos_cli *cli, const cJSON *json, const char *name,
 {
 	const char *text = sos_json_string(json, name);
 	size_t length = strlen(text);
-	int result = encoded ? sos_bytes_from_base64(bytes, text, length) : sos_bytes_append(bytes, text, length, SOS_RUN_ANSWER_LIMIT);
+	int result = encoded ? sos_bytes_from_base64(bytes, text, length)
+			     : sos_bytes_append(bytes, text, length, SOS_RUN_ANSWER_LIMIT);
 	if (result < 0)
 		return sos_fail(cli, SOS_EXIT_FAILED, "the server's answer cannot be read: its %s is not base64", name);
 	/* An older server, that trims: a line of text ends in a newline again. */
@@ -46,7 +47,8 @@ static int take_stream(struct sos_cli *cli, const cJSON *json, const char *name,
 int sos_run_take(struct sos_cli *cli, const cJSON *json, struct sos_run *run)
 {
 	if (!cJSON_IsObject(json) || !cJSON_HasObjectItem(json, "exit_code"))
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a result: is it a sos server?", sos_client_url(cli));
+		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without a result: is it a sos server?",
+				sos_client_url(cli));
 	bool encoded = !strcmp(sos_json_string(json, "encoding"), "base64");
 	/* Merged streams: stdout repeats output. Separate ones: each is exact. */
 	bool separate = *sos_json_string(json, "stderr") != 0 || !cJSON_HasObjectItem(json, "output");
@@ -72,7 +74,8 @@ int sos_run_post(struct sos_cli *cli, const char *id, const cJSON *body, struct 
 	int result = sos_client_send(cli, &request, response);
 	const char *exec_id = sos_json_string(body, "exec_id");
 	if (response->signal)
-		return sos_fail(cli, result, "interrupted; the command goes on in the sandbox, its result: sos sandbox result %s %s",
+		return sos_fail(cli, result,
+				"interrupted; the command goes on in the sandbox, its result: sos sandbox result %s %s",
 				id, exec_id);
 	if (response->status == 504)
 		return SOS_EXIT_TIMEOUT;

@@ -43,16 +43,15 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 	}
 	if (found)
 		return sos_fail(cli, SOS_EXIT_FAILED, "run sos-server: %s", strerror(errno));
-	return sos_fail(cli, SOS_EXIT_FAILED, "sos-server is not installed: it is looked for beside sos, in %s and in PATH",
-			SOS_BINDIR);
+	return sos_fail(cli, SOS_EXIT_FAILED,
+			"sos-server is not installed: it is looked for beside sos, in %s and in PATH", SOS_BINDIR);
 }
 
 const struct sos_command sos_command_serve = {
 	.path = "serve",
 	.name = "serve",
 	.summary = "run the server: the same as sos-server",
-	.help =
-		"Usage: sos serve [-p|--port 3000] [-m|--max-sandboxes 10] [--timeout SECONDS] ...\n"
+	.help = "Usage: sos serve [-p|--port 3000] [-m|--max-sandboxes 10] [--timeout SECONDS] ...\n"
 		"\n"
 		"Run sos-server with the same options; 'sos-server --help' lists them all.\n"
 		"\n"

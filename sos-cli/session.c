@@ -48,7 +48,8 @@ static int run_line(struct session *session, const struct sos_bytes *line)
 		return sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
 	int result = sos_run_send(cli, session->id, body, &run);
 	if (result == SOS_EXIT_SIGNAL + SIGINT && session->reader.terminal) {
-		sos_fail(cli, result, "not waiting any longer; the command goes on, and the next one comes after it. ^D ends the session");
+		sos_fail(cli, result,
+			 "not waiting any longer; the command goes on, the next one comes after it (^D: the end)");
 		sos_fail_report(cli);
 		session->last = result;
 		return -1;
@@ -138,9 +139,12 @@ static int run_session(struct sos_cli *cli, const cJSON *body)
 
 static int run(struct sos_cli *cli, int argc, char **argv)
 {
-	SOS_AUTO_PARSE struct sos_parse parse = {
-		.cli = cli, .command = &sos_command_session, .shorts = "-:hs:i:", .longs = options, .argc = argc, .argv = argv
-	};
+	SOS_AUTO_PARSE struct sos_parse parse = { .cli = cli,
+						  .command = &sos_command_session,
+						  .shorts = "-:hs:i:",
+						  .longs = options,
+						  .argc = argc,
+						  .argv = argv };
 	SOS_AUTO_JSON cJSON *body = sos_spec_new();
 	int option;
 	if (!body)
@@ -155,7 +159,8 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 			return result < 0 ? sos_parse_stop(option) : result;
 	}
 	if (parse.count)
-		return sos_fail_usage(cli, parse.command, "session takes no word '%s': an image is given with --image", parse.words[0]);
+		return sos_fail_usage(cli, parse.command, "session takes no word '%s': an image is given with --image",
+				      parse.words[0]);
 	if (sos_signals_hold() < 0)
 		return sos_fail(cli, SOS_EXIT_FAILED, "signalfd: %s", strerror(errno));
 	int result = run_session(cli, body);
@@ -170,8 +175,7 @@ const struct sos_command sos_command_session = {
 	.path = "session",
 	.name = "session",
 	.summary = "a sandbox for as long as you type: prompt, commands, removal",
-	.help =
-		"Usage: sos session [OPTIONS]\n"
+	.help = "Usage: sos session [OPTIONS]\n"
 		"\n"
 		"Create and start a sandbox, run each line in its session, remove the sandbox at the end:\n"
 		"after 'exit N' (and end with N), at the end of the input (and end with the last exit\n"
@@ -184,8 +188,7 @@ const struct sos_command sos_command_session = {
 		"  -s, --server URL          the server (default: SOS_SERVER, else http://localhost:3000)\n"
 		"      --token-file FILE     what the server wants to be shown (default: SOS_TOKEN)\n"
 		"  -i, --image IMAGE         the image (default: ubuntu:latest)\n"
-		"      --setup COMMAND       run in the session at start; may be repeated, joined by &&\n"
-		SOS_SPEC_HELP
+		"      --setup COMMAND       run in the session at start; may be repeated, joined by &&\n" SOS_SPEC_HELP
 		"\n"
 		"Examples:\n"
 		"  sos session -i ubuntu:latest\n"

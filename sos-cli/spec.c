@@ -10,7 +10,8 @@
 cJSON *sos_spec_new(void)
 {
 	cJSON *body = cJSON_CreateObject();
-	if (body && sos_json_set_string(body, "image", "ubuntu:latest") == 0 && cJSON_AddArrayToObject(body, "setup_commands"))
+	if (body && sos_json_set_string(body, "image", "ubuntu:latest") == 0 &&
+	    cJSON_AddArrayToObject(body, "setup_commands"))
 		return body;
 	cJSON_Delete(body);
 	return NULL;
@@ -129,7 +130,8 @@ int sos_spec_create(struct sos_cli *cli, const cJSON *body, char **id, struct so
 		return result;
 	const char *made = sos_json_string(response->json, "id");
 	if (!*made)
-		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without an id: is it a sos server?", sos_client_url(cli));
+		return sos_fail(cli, SOS_EXIT_FAILED, "%s answered without an id: is it a sos server?",
+				sos_client_url(cli));
 	*id = strdup(made);
 	return *id ? 0 : sos_fail(cli, SOS_EXIT_FAILED, "out of memory");
 }

@@ -24,6 +24,7 @@ enum {
 	SOS_SPEC_NEW_PRIVILEGES
 };
 
+/* clang-format off */
 #define SOS_SPEC_OPTIONS                                                      \
 	{ "image", required_argument, NULL, 'i' },                            \
 	{ "setup", required_argument, NULL, SOS_SPEC_SETUP },                 \
@@ -42,6 +43,7 @@ enum {
 	{ "runtime", required_argument, NULL, SOS_SPEC_RUNTIME },             \
 	{ "new-privileges", no_argument, NULL, SOS_SPEC_NEW_PRIVILEGES }
 
+
 #define SOS_SPEC_HELP                                                                                 \
 	"      --env NAME=VALUE      a variable; NAME alone passes ours on; may be repeated\n"        \
 	"      --label NAME=VALUE    a label of your own; may be repeated\n"                          \
@@ -57,6 +59,7 @@ enum {
 	"      --profile PROFILE     standard or strict: no capabilities, no root, no network\n"      \
 	"      --runtime NAME        a runtime of the Engine: runsc (default: the Engine's)\n"        \
 	"      --new-privileges      let setuid programs work: sudo in images needs it\n"
+/* clang-format on */
 
 /* A body with the defaults that older servers want to see; NULL (no memory). */
 cJSON *sos_spec_new(void);

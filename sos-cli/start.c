@@ -52,8 +52,7 @@ const struct sos_command sos_command_start = {
 	.path = "sandbox start",
 	.name = "start",
 	.summary = "start a sandbox; returns when it takes commands",
-	.help =
-		"Usage: sos sandbox start ID...\n"
+	.help = "Usage: sos sandbox start ID...\n"
 		"\n"
 		"Start sandboxes, one after the other: wait for a free slot, pull the image if it is\n"
 		"not there, run the setup commands. Returns when the session takes commands. On a\n"

@@ -68,8 +68,7 @@ const struct sos_command sos_command_stop = {
 	.path = "sandbox stop",
 	.name = "stop",
 	.summary = "end sandboxes and remove their containers",
-	.help =
-		"Usage: sos sandbox stop ID... [-r|--remove]\n"
+	.help = "Usage: sos sandbox stop ID... [-r|--remove]\n"
 		"\n"
 		"End sandboxes and remove their containers. A command that runs in one ends with an\n"
 		"error. A stopped sandbox stays listed, and its trajectory can be read.\n"

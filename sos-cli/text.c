@@ -18,7 +18,7 @@ bool sos_text_coloured(FILE *stream)
 const char *sos_text_colour(FILE *stream, enum sos_colour colour)
 {
 	static const char *const sequences[] = {
-		[SOS_PLAIN] = "\033[0m", [SOS_BOLD] = "\033[1m",    [SOS_DIM] = "\033[2m",
+		[SOS_PLAIN] = "\033[0m",  [SOS_BOLD] = "\033[1m",    [SOS_DIM] = "\033[2m",
 		[SOS_GREEN] = "\033[32m", [SOS_YELLOW] = "\033[33m", [SOS_RED] = "\033[31m",
 	};
 	return sos_text_coloured(stream) ? sequences[colour] : "";

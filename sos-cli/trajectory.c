@@ -17,9 +17,12 @@ static const struct option options[] = {
 
 static int run(struct sos_cli *cli, int argc, char **argv)
 {
-	SOS_AUTO_PARSE struct sos_parse parse = {
-		.cli = cli, .command = &sos_command_trajectory, .shorts = "-:hf", .longs = options, .argc = argc, .argv = argv
-	};
+	SOS_AUTO_PARSE struct sos_parse parse = { .cli = cli,
+						  .command = &sos_command_trajectory,
+						  .shorts = "-:hf",
+						  .longs = options,
+						  .argc = argc,
+						  .argv = argv };
 	bool formatted = false;
 	int option;
 	while ((option = sos_parse_next(&parse)) != SOS_PARSE_END) {
@@ -54,8 +57,7 @@ const struct sos_command sos_command_trajectory = {
 	.path = "sandbox trajectory",
 	.name = "trajectory",
 	.summary = "the session's commands and their output",
-	.help =
-		"Usage: sos sandbox trajectory ID [-f|--formatted]\n"
+	.help = "Usage: sos sandbox trajectory ID [-f|--formatted]\n"
 		"\n"
 		"Print what was run in the session so far: JSON, with time, output and exit code of each\n"
 		"command. A stopped sandbox keeps its trajectory until it is removed.\n"

@@ -127,6 +127,17 @@ def check_older(tap, cli):
         tap.ok(done.code == 125 and "sandbox list" in done.error, "an unknown prefix", done)
 
 
+def check_stdin(tap, cli):
+    """Text goes as text; other bytes go boxed, so that a server which knows text only refuses them."""
+    result = {"output": "", "stdout": "", "stderr": "", "exit_code": 0, "exited": False}
+    with Fake({f"POST /sandboxes/{ID}/exec": lambda handler, _: handler.reply(200, result)}) as fake:
+        for data in b"a\0\"\\\n\x7f", "é€🦀".encode(), b"\xff\0", b"\xed\xa0\x80", b"\xc0\x80", b"\xe2\x82":
+            Cli(cli.program, fake.url).exec("-s", ID, "x", "--stdin", "-", stdin=data)
+        sent = [body["stdin"] for _, body, _ in fake.seen]
+        tap.ok(sent == ["a\0\"\\\n\x7f", "é€🦀", {"base64": "/wA="}, {"base64": "7aCA"}, {"base64": "wIA="}, {"base64": "4oI="}],
+               "standard input as it is sent", sent)
+
+
 def check_pull(tap, cli):
     """The line on the terminal while start waits."""
     gone = threading.Event()
@@ -205,6 +216,7 @@ def run(tap, cli, directory):
     check_cut(tap, cli)
     check_nonsense(tap, cli)
     check_older(tap, cli)
+    check_stdin(tap, cli)
     check_pull(tap, cli)
     check_token(tap, cli, directory)
     check_session(tap, cli)

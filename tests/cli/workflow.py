@@ -4,10 +4,11 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 
-from cli import Terminal, until
+from cli import Cli, Terminal, until
 
 README = r"""
 set -e
@@ -221,10 +222,26 @@ def check_serve(tap, cli, server_program):
     tap.ok(done.code == 2 and "no-such-flag" in done.error, "serve hands its flags on", done)
 
 
+def check_served(tap, cli, image):
+    """And the server that it became serves, and ends by a signal to it."""
+    process = cli.popen("serve", "--port", "0", "--pool", f"cli-test-{os.getpid()}-serve", "--max-sandboxes", "2",
+                        "--log-level", "error")
+    line = process.stderr.readline().decode()
+    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    if tap.ok(found, "serve says where it listens", line):
+        there = Cli(cli.program, found.group())
+        sandbox = there.started(image, "--network", "none")
+        tap.ok(there.exec(sandbox, "echo served").out == b"served\n", "a command on a server that serve started")
+    process.terminate()
+    process.communicate(timeout=60)
+    tap.ok(process.returncode == 0, "SIGTERM ends it", process.returncode)
+
+
 def run(tap, cli, image, server_program):
     cli.environment["SOS_TEST_OURS"] = "ours"
     os.environ.pop("SOS_TEST_UNSET", None)
     check_serve(tap, cli, server_program)
+    check_served(tap, cli, image)
     check_readme(tap, cli, image)
     check_spec(tap, cli, image)
     sandbox = cli.started(image, "--network", "none")
