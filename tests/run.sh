@@ -6,7 +6,7 @@
 # packages below installed by hand.
 #
 #   --quick         the default build only, no sanitizers
-#   --suite NAME    only this suite of it: unit, project, engine, concurrent
+#   --suite NAME    only this suite of it: unit, init, project, engine, concurrent
 #   --keep          leave the build directories where they are
 #
 # A missing Engine, a build that fails and a program that crashes are failures;
@@ -35,7 +35,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 needs="cc:build-essential c++:build-essential meson:meson ninja:ninja-build pkg-config:pkg-config
 	/usr/include/*/curl/curl.h:libcurl4-openssl-dev /usr/include/cjson/cJSON.h:libcjson-dev
 	/usr/include/civetweb.h:libcivetweb-dev /usr/include/check.h:check musl-gcc:musl-tools scdoc:scdoc
-	/usr/bin/bash-static:bash-static python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils"
+	docker-registry:docker-registry openssl:openssl /usr/bin/bash-static:bash-static python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils"
 install_missing() {
 	missing=
 	for need in $needs; do
@@ -90,8 +90,8 @@ point() { # point STATUS NAME
 	if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); say "FAILED: $2"; fi
 }
 try() { # try NAME COMMAND...: a point of its own
-	name=$1; shift
-	if "$@" >"$scratch/log" 2>&1; then point 0 "$name"; else point 1 "$name"; tail -n 60 "$scratch/log"; return 1; fi
+	label=$1; shift
+	if "$@" >"$scratch/log" 2>&1; then point 0 "$label"; else point 1 "$label"; tail -n 60 "$scratch/log"; return 1; fi
 }
 
 # Add up the points of a build directory's last test run.
@@ -121,28 +121,28 @@ run_build() {
 
 # ---- nothing of ours is left on the Engine
 
-left() {
-	engine_get "/containers/json?all=1" | python3 -c '
+# Containers and networks with a label of ours, and sos-init's cache volumes, a line each.
+ours() {
+	{
+		engine_get '/containers/json?all=1' && echo && engine_get /networks && echo && engine_get /volumes
+	} | python3 -c '
 import json, sys
-for c in json.load(sys.stdin):
-    if any(name.startswith("sos.") for name in c["Labels"]): print("container", c["Id"][:12], c["Names"], c["Labels"])'
-	engine_get "/networks" | python3 -c '
-import json, sys
-for n in json.load(sys.stdin):
-    if any(name.startswith("sos.") for name in n.get("Labels") or {}): print("network", n["Name"], n["Labels"])'
+containers, networks, volumes = (json.loads(line) for line in sys.stdin if line.strip())
+def ours(thing): # sos.test is what every container of a test image inherits
+    return any(name.startswith("sos.") and not name.startswith("sos.test") for name in thing.get("Labels") or {})
+for thing in filter(ours, containers): print("container", thing["Id"], *thing["Names"])
+for thing in filter(ours, networks): print("network", thing["Id"], thing["Name"])
+for thing in filter(ours, volumes["Volumes"] or []): print("volume", thing["Name"])' | sort
 }
-nothing_left() { left >"$scratch/left" && [ ! -s "$scratch/left" ] || { cat "$scratch/left"; return 1; }; }
-
-# The cache volumes of sos-init that were not there before.
-volumes() {
-	engine_get '/volumes?filters={"label":["sos.init"]}' | python3 -c '
-import json, sys
-for v in json.load(sys.stdin)["Volumes"] or []: print(v["Name"])' | sort
+new() { ours >"$scratch/ours.after" && comm -13 "$scratch/ours.before" "$scratch/ours.after" | grep "^$1" || :; }
+nothing_left() {
+	new 'container\|network' >"$scratch/left"
+	cat "$scratch/left"
+	[ ! -s "$scratch/left" ]
 }
 remove_volumes() {
-	volumes >"$scratch/volumes.after" || return 1
-	for volume in $(comm -13 "$scratch/volumes.before" "$scratch/volumes.after"); do
-		socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+	socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+	for volume in $(new volume | cut -d' ' -f2); do
 		curl -fsS -m 30 --unix-socket "${socket#unix://}" -X DELETE "http://localhost/volumes/$volume" || return 1
 	done
 }
@@ -159,9 +159,8 @@ trap 'exit 1' HUP INT TERM
 
 if ! install_missing; then point 1 "install what is missing"; fi
 if start_engine; then
-	: >"$scratch/left.before"
-	left >"$scratch/left.before" || :
-	volumes >"$scratch/volumes.before" || : >"$scratch/volumes.before"
+	ours >"$scratch/ours.before" || point 1 "the Engine can be asked"
+	"$here/lib/images.sh" list >"$scratch/images.before" || :
 	try "test images" "$here/lib/images.sh" || :
 else
 	point 1 "an Engine answers"
@@ -170,20 +169,18 @@ fi
 if [ -n "$suite" ]; then
 	run_build default "$suite"
 else
-	run_build default "unit project engine concurrent"
+	run_build default "unit init project engine concurrent"
 fi
 if [ -z "$quick" ] && [ -z "$suite" ]; then
-	run_build asan "unit engine" -Db_sanitize=address,undefined -Db_lundef=false
+	run_build asan "unit init engine" -Db_sanitize=address,undefined -Db_lundef=false
 	run_build tsan concurrent -Db_sanitize=thread -Db_lundef=false
 	run_build release unit --buildtype=release --werror
 fi
 
-if engine_answers; then
+if engine_answers && [ -e "$scratch/ours.before" ]; then
 	try "no container or network of ours is left" nothing_left || :
-	try "test images and volumes are removed" sh -c "true" && {
-		"$here/lib/images.sh" clean || :
-		try "the volumes that were made are removed" remove_volumes || :
-	}
+	try "the volumes that were made are removed" remove_volumes || :
+	[ -s "$scratch/images.before" ] || try "the images that were made are removed" "$here/lib/images.sh" clean || :
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

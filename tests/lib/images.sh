@@ -10,7 +10,7 @@
 #   sos-test:user     sos-test:bash with user, directory, environment and an
 #                     entrypoint that would end at once
 #
-# usage: images.sh [make|clean]     DOCKER_HOST=unix:///... is obeyed
+# usage: images.sh [make|list|clean]     DOCKER_HOST=unix:///... is obeyed
 # Goes through the docker CLI where there is one, else through curl.
 set -eu
 
@@ -197,9 +197,10 @@ make_all() {
 
 case ${1:-make} in
 make) make_all ;;
+list) for tag in $tags; do [ -z "$(image_version "$repository:$tag")" ] || echo "$repository:$tag"; done ;;
 clean)
 	for tag in $tags; do remove_image "$repository:$tag"; done
 	prune_images
 	;;
-*) die "usage: images.sh [make|clean]" ;;
+*) die "usage: images.sh [make|list|clean]" ;;
 esac
