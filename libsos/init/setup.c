@@ -165,7 +165,7 @@ bool sos_setup(const struct sos_frame *frame)
 		refuse(frame->id, ENOENT, "user", s.user, why);
 		return true;
 	}
-	if (!lock(frame->id, &s) || !set_directory(frame->id, s.working_directory))
+	if (!set_directory(frame->id, s.working_directory))
 		return true;
 	sos_environ_build(environment, s.environment_count, &user, "/bin/sh"); /* for PATH */
 	uint32_t shell = sos_setup_shell();
@@ -173,6 +173,8 @@ bool sos_setup(const struct sos_frame *frame)
 		refuse(frame->id, E2BIG, "environment", (struct sos_frame_string){ "", 0 }, "too large, or not NAME=value");
 		return true;
 	}
+	if (!lock(frame->id, &s))
+		return true;
 	sos_setup_remember(s.record);
 	if (s.lifetime_ms)
 		sos_clocks_lifetime(s.lifetime_ms);
