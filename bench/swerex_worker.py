@@ -29,7 +29,9 @@ TOKEN = "bench"
 
 
 def docker(*arguments):
-    done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"docker {arguments[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 

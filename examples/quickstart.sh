@@ -111,21 +111,23 @@ wait_until() {
 	done
 }
 
-# An Engine of our own: everything it keeps is in our directory, and it touches neither the firewall nor a bridge of
-# the host. Where no other storage driver works (an overlay below) it is asked for vfs, which always does.
+# An Engine of our own: everything it keeps is in our directory, it leaves the firewall alone and makes no docker0 of its
+# own. A docker0 that is there belongs to another Engine and must then not be declined: dockerd would remove it. Where no
+# other storage driver works (an overlay below) it is asked for vfs, which always does.
 start_engine() {
-	local driver directory
+	local driver directory bridge=none
 	command -v dockerd >/dev/null || install docker.io
 	# The package may have started one.
 	engine_answers && return 0
 	[ "$(id -u)" = 0 ] || die "needs root to start an Engine"
+	[ ! -e /sys/class/net/docker0 ] || bridge=''
 	export DOCKER_HOST=unix://$work/docker.sock
 	for directory in /run/docker /run/containerd; do
 		[ -d $directory ] || run_new="$run_new $directory"
 	done
 	for driver in '' vfs; do
 		dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
-			${driver:+--storage-driver "$driver"} --bridge none --iptables=false --ip6tables=false \
+			${driver:+--storage-driver "$driver"} ${bridge:+--bridge $bridge} --iptables=false --ip6tables=false \
 			--ip-forward=false >"$work/dockerd.log" 2>&1 &
 		engine_pid=$!
 		if wait_until 60 $engine_pid engine_answers; then
