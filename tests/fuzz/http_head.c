@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(memcmp(data + whole - 4, "\r\n\r\n", 4) == 0);
 	}
 	/* It does not matter in what pieces it came. */
-	size_t length = 0, step = size / 64 + 1;
+	size_t length = 0, step = size / 16 + 1;
 	ssize_t pieces = 0;
 	while (!pieces && length < size) {
 		length = size - length < step ? size : length + step;

@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 #define SEED_LIMIT (1u << 20)
-#define VARIED_LIMIT 2048 /* prefixes and changes are tried up to here */
+#define VARIED_LIMIT 1024 /* prefixes and changes are tried up to here */
 
 static void vary(uint8_t *data, size_t size)
 {
