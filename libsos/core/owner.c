@@ -61,29 +61,43 @@ static bool is_current(int fd, const char *path)
 	return !fstat(fd, &ours) && !stat(path, &named) && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
 }
 
-static int lock_file(const char *path, const char *pool_name, int *out, struct sos_error *error)
+/* 0 with the lock held; EWOULDBLOCK: another has it; or another errno. `flags` of open. */
+static int try_lock(const char *path, int flags, int *out)
 {
 	for (;;) {
-		SOS_AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		SOS_AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 		if (fd < 0)
-			return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "open \"%s\"", path);
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
-			if (errno == EINTR)
-				continue;
-			if (errno != EWOULDBLOCK)
-				return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "lock \"%s\"", path);
-			return owned_by(read_pid(fd), pool_name, error);
-		}
-		if (!is_current(fd, path))
+			return errno;
+		int r;
+		while ((r = flock(fd, LOCK_EX | LOCK_NB)) && errno == EINTR)
+			;
+		if (r && errno != EWOULDBLOCK)
+			return errno;
+		if (!r && !is_current(fd, path))
 			continue;
-		/* The pid is for a message only: a lock without it holds all the same. */
-		char pid[32];
-		int length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-		if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)length, 0) != length)
-			return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "write \"%s\"", path);
+		int locked = r ? EWOULDBLOCK : 0;
 		*out = sos_steal_fd(&fd);
-		return 0;
+		return locked;
 	}
+}
+
+static int lock_file(const char *path, const char *engine_id, const char *pool_name, bool unique, int *out,
+		     struct sos_error *error)
+{
+	SOS_AUTO_CLOSE int fd = -1;
+	int r = try_lock(path, O_CREAT, &fd);
+	if (r == EWOULDBLOCK)
+		return owned_by(read_pid(fd), pool_name, error);
+	if (r)
+		return sos_error_errno(error, SOS_ERROR_SYSTEM, r, "lock \"%s\"", path);
+	/* For messages and for whoever finds it when we are gone: the lock holds without it. */
+	char text[512];
+	int length = snprintf(text, sizeof(text), "%ld\n%s\n%s\n%s\n", (long)getpid(), unique ? "unique" : "named",
+			      pool_name, engine_id);
+	if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)length, 0) != length)
+		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "write \"%s\"", path);
+	*out = sos_steal_fd(&fd);
+	return 0;
 }
 
 static long socket_holder(const struct sockaddr_un *address, socklen_t length)
@@ -117,20 +131,58 @@ static int lock_name(const char *key, const char *pool_name, int *out, struct so
 	return 0;
 }
 
-int sos_owner_new(const char *directory, const char *key, const char *pool_name, struct sos_owner **owner,
-		  struct sos_error *error)
+static struct sos_owner *allocate(const char *directory, const char *file)
 {
-	size_t size = (directory ? strlen(directory) : 0) + strlen(key) + 16;
-	SOS_AUTO_FREE struct sos_owner *o = calloc(1, sizeof(*o) + size);
+	size_t size = directory ? strlen(directory) + strlen(file) + 2 : 1;
+	struct sos_owner *owner = calloc(1, sizeof(*owner) + size);
+	if (owner && directory)
+		snprintf(owner->path, size, "%s/%s", directory, file);
+	return owner;
+}
+
+int sos_owner_new(const char *directory, const char *key, const char *engine_id, const char *pool_name, bool unique,
+		  struct sos_owner **owner, struct sos_error *error)
+{
+	char file[32];
+	snprintf(file, sizeof(file), "%s.lock", key);
+	SOS_AUTO_FREE struct sos_owner *o = allocate(directory, file);
 	if (!o)
 		return sos_error_nomem(error);
-	if (directory)
-		snprintf(o->path, size, "%s/%s.lock", directory, key);
-	int r = directory ? lock_file(o->path, pool_name, &o->fd, error) : lock_name(key, pool_name, &o->fd, error);
+	int r = directory ? lock_file(o->path, engine_id, pool_name, unique, &o->fd, error) :
+			    lock_name(key, pool_name, &o->fd, error);
 	if (r)
 		return r;
 	*owner = SOS_STEAL(o);
 	return 0;
+}
+
+/* What lock_file wrote, taken apart: true if it is a unique name on that Engine. */
+static bool read_stale(int fd, const char *engine_id, char pool_name[65])
+{
+	char text[512], kind[8], id[128];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = 0;
+	return sscanf(text, "%*d\n%7s\n%64s\n%127[^\n]\n", kind, pool_name, id) == 3 && !strcmp(kind, "unique") &&
+	       !strcmp(id, engine_id);
+}
+
+struct sos_owner *sos_owner_stale(const char *directory, const char *file, const char *engine_id, char pool_name[65])
+{
+	size_t length = strlen(file);
+	if (length < 5 || strcmp(file + length - 5, ".lock"))
+		return NULL;
+	SOS_AUTO_FREE struct sos_owner *owner = allocate(directory, file);
+	SOS_AUTO_CLOSE int fd = -1;
+	if (!owner || try_lock(owner->path, 0, &fd) || !read_stale(fd, engine_id, pool_name))
+		return NULL;
+	owner->fd = sos_steal_fd(&fd);
+	return SOS_STEAL(owner);
+}
+
+void sos_owner_leave(struct sos_owner *owner)
+{
+	close(owner->fd);
+	free(owner);
 }
 
 void sos_owner_free(struct sos_owner *owner)

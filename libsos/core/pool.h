@@ -12,6 +12,7 @@
 
 #include "core/gate.h"
 #include "core/queue.h"
+#include "core/worker.h"
 #include "engine/engine.h"
 #include "util/list.h"
 
@@ -19,7 +20,6 @@ struct sos_loop;
 struct sos_owner;
 struct sos_sandbox;
 struct sos_spec;
-struct sos_workers;
 
 #define SOS_POOL_BUCKETS 1024u
 
@@ -35,6 +35,7 @@ struct sos_pool {
 	void *event_data;
 	int64_t lease_ms;
 	uint32_t capacity;
+	bool unique;  /* the name is made up: no other process will use it */
 	int abort_fd; /* readable: the workers' calls to the Engine end now */
 
 	struct sos_queue queue; /* has a lock of its own */
@@ -47,6 +48,7 @@ struct sos_pool {
 	char *directory;  /* parent of the links' directories */
 	char *network_id;
 	struct sos_job *completing; /* a lazy pool's own attempts */
+	struct sos_job sweep;
 
 	atomic_uint transport;  /* enum sos_transport; AUTO: not known yet */
 	atomic_bool answering;  /* the Engine did when last asked */
@@ -81,6 +83,11 @@ int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call,
 int sos_pool_complete_later(struct sos_pool *pool, struct sos_error *error);
 /* What a call to the Engine came to: tells of an Engine lost. Gives `code` back. */
 int sos_pool_note(struct sos_pool *pool, int code, const struct sos_error *error);
+
+/* sweep.c. In the background: what killed processes left that nobody else will remove. */
+void sos_sweep(struct sos_pool *pool);
+/* Socket directories below `path`; nobody listens in them. */
+void sos_sweep_directory(const char *path);
 
 /* place.c. The volume that holds sos-init, filled by way of a container of that image. The caller has a slot; where that
  * container does not go the slot goes with it and `*slot` becomes false. */

@@ -92,6 +92,7 @@ static int check_descriptors(uint32_t capacity, struct sos_error *error)
 static int make_name(struct sos_pool *pool, const char *asked, struct sos_error *error)
 {
 	unsigned random;
+	pool->unique = !asked;
 	if (asked)
 		pool->name = strdup(asked);
 	else if (getrandom(&random, sizeof(random), 0) != sizeof(random))

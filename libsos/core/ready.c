@@ -2,9 +2,7 @@
 
 /* What a pool does once the Engine answers, and its own way to get there. */
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,26 +29,6 @@ int sos_pool_note(struct sos_pool *pool, int code, const struct sos_error *error
 	return code;
 }
 
-/* Socket directories of a process that was killed; nobody listens in them. */
-static void sweep_directory(const char *path)
-{
-	static const char *const files[] = { "s", "nonce" };
-	DIR *dir = opendir(path);
-	if (!dir)
-		return;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (entry->d_name[0] == '.')
-			continue;
-		SOS_AUTO_CLOSE int sub = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0)
-			continue;
-		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-			unlinkat(sub, files[i], 0);
-		unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
-	}
-	closedir(dir);
-}
-
 /* Own the name on this Engine, and the directory that goes with it. */
 static int take_name(struct sos_pool *pool, struct sos_error *error)
 {
@@ -62,7 +40,7 @@ static int take_name(struct sos_pool *pool, struct sos_error *error)
 	SOS_AUTO_FREE char *directory = NULL;
 	if (pool->runtime_dir && asprintf(&directory, "%s/%s", pool->runtime_dir, key) < 0)
 		return sos_error_nomem(error);
-	int r = sos_owner_new(pool->runtime_dir, key, pool->name, &owner, error);
+	int r = sos_owner_new(pool->runtime_dir, key, pool->facts.id, pool->name, pool->unique, &owner, error);
 	if (r)
 		return r;
 	if (directory && mkdir(directory, 0700) && errno != EEXIST) {
@@ -71,7 +49,7 @@ static int take_name(struct sos_pool *pool, struct sos_error *error)
 		return r;
 	}
 	if (directory)
-		sweep_directory(directory);
+		sos_sweep_directory(directory);
 	pool->directory = SOS_STEAL(directory);
 	pool->owner = owner;
 	return 0;
@@ -159,6 +137,7 @@ int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call,
 	if (r == 1) {
 		sos_event(pool, SOS_EVENT_POOL_READY, NULL, 0, "Engine %s at %s", pool->facts.version,
 			  sos_engine_address(pool->engine));
+		sos_sweep(pool);
 		r = 0;
 	}
 	return r;
