@@ -44,7 +44,8 @@ struct sos_http {
 	uint16_t port;
 	pthread_mutex_t lock; /* over nothing but the wait for `idle` */
 	pthread_cond_t idle;  /* running became 0 */
-	char startup_error[256];
+	atomic_bool started;
+	char startup_error[256]; /* until `started` */
 };
 
 static struct sos_http *http_of(const struct mg_connection *connection)
@@ -145,7 +146,7 @@ static int log_message(const struct mg_connection *connection, const char *messa
 {
 	const struct mg_context *context = connection ? mg_get_context(connection) : NULL;
 	struct sos_http *http = context ? mg_get_user_data(context) : NULL;
-	if (http && !http->startup_error[0])
+	if (http && !atomic_load(&http->started) && !http->startup_error[0])
 		snprintf(http->startup_error, sizeof(http->startup_error), "%s", message);
 	sos_log(SOS_LOG_DEBUG, NULL, "civetweb: %s", message);
 	return 1;
@@ -249,6 +250,7 @@ int sos_http_start(const struct sos_http_options *options, struct sos_http **htt
 		return -1;
 	}
 	made->port = (uint16_t)port.port;
+	atomic_store(&made->started, true);
 	*http = made;
 	return 0;
 }

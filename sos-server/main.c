@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The program: binds its port, makes its pool, serves, and takes everything
- * down again on SIGTERM or SIGINT. */
+ * down again on SIGTERM, SIGINT or SIGHUP. */
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -126,8 +126,8 @@ static void shut_down(struct sos_server *server, sigset_t *signals)
 	}
 	sos_pool_free(pool);
 	atomic_store(&server->pool, NULL);
-	sos_watcher_stop();
 	sos_http_stop(server->http);
+	sos_watcher_stop();
 	sos_log(SOS_LOG_INFO, NULL, "ended");
 }
 
@@ -146,15 +146,18 @@ static int start(struct sos_server *server)
 		.handle = sos_server_handle,
 		.data = server
 	};
+	if (sos_watcher_start() != 0) {
+		fprintf(stderr, "sos-server: cannot start a thread\n");
+		sos_auth_clear(&server->auth);
+		return -1;
+	}
 	if (sos_http_start(&http, &server->http, error, sizeof(error)) != 0) {
 		fprintf(stderr, "sos-server: %s\n", error);
+		sos_watcher_stop();
+		sos_auth_clear(&server->auth);
 		return -1;
 	}
-	if (sos_watcher_start(sos_http_port(server->http)) != 0) {
-		fprintf(stderr, "sos-server: cannot start a thread\n");
-		sos_http_stop(server->http);
-		return -1;
-	}
+	sos_watcher_set_port(sos_http_port(server->http));
 	return 0;
 }
 
@@ -171,8 +174,8 @@ static int serve(const struct sos_options *options, sigset_t *signals)
 	const char *pool_name = options->pool ? options->pool : name;
 	if (make_pool(options, pool_name, &pool, &error) != 0) {
 		fprintf(stderr, "sos-server: %s\n", error.message);
-		sos_watcher_stop();
 		sos_http_stop(server.http);
+		sos_watcher_stop();
 		sos_auth_clear(&server.auth);
 		return 1;
 	}
@@ -199,6 +202,7 @@ int main(int argc, char **argv)
 		sigemptyset(&signals);
 		sigaddset(&signals, SIGTERM);
 		sigaddset(&signals, SIGINT);
+		sigaddset(&signals, SIGHUP); /* its terminal is gone; nohup ignores it, and so do we then */
 		pthread_sigmask(SIG_BLOCK, &signals, NULL);
 		signal(SIGPIPE, SIG_IGN);
 	}

@@ -48,7 +48,7 @@ static const char help[] =
 	"  sos-server --network none --memory 512m --cpus 1\n"
 	"  sos-server --listen 0.0.0.0 --token-file /etc/sos/tokens\n"
 	"\n"
-	"SIGTERM or SIGINT ends it and removes its containers; a second one ends it at once.\n";
+	"SIGTERM, SIGINT or SIGHUP ends it and removes its containers; a second one ends it at once.\n";
 
 enum {
 	OPTION_LISTEN = 256,

@@ -147,6 +147,10 @@ void sos_reply_text(struct sos_request *request, int status, const char *format,
 	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
+	/* It may quote what the client sent, and is shown on terminals. */
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
 	SOS_AUTO_TEXT struct sos_text body;
 	sos_text_init(&body, SOS_REPLY_ROOM);
 	sos_text_clean(&body, line, strlen(line));

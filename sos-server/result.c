@@ -10,7 +10,8 @@
 #include "json_out.h"
 #include "reply.h"
 
-size_t sos_result_trimmed_length(const char *data, size_t length)
+/* Without the ASCII white space at the end. */
+static size_t trimmed_length(const char *data, size_t length)
 {
 	while (length && strchr(" \t\n\v\f\r", data[length - 1]) && data[length - 1])
 		length--;
@@ -34,6 +35,19 @@ static size_t split_tail(const char *data, size_t length)
 		}
 	}
 	return 0;
+}
+
+const char *sos_result_shown_output(const struct sos_result *result, size_t *length, uint64_t *dropped)
+{
+	const char *output = sos_result_output(result, length);
+	*dropped = sos_result_dropped_bytes(result);
+	if (*dropped) {
+		size_t tail = split_tail(output, *length);
+		*length -= tail;
+		*dropped += tail;
+	}
+	*length = trimmed_length(output, *length);
+	return output;
 }
 
 struct writer {
@@ -61,7 +75,7 @@ static void write_capped(struct writer *w, const char *data, size_t length, bool
 	}
 	/* Base64 is asked for where the exact bytes matter. */
 	if (trim && !w->base64)
-		length = sos_result_trimmed_length(data, length);
+		length = trimmed_length(data, length);
 	write_stream(w, data, length);
 }
 

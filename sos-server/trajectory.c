@@ -9,17 +9,11 @@
 #include "request.h"
 #include "result.h"
 
-static const char *trimmed_output(const struct sos_result *result, size_t *length)
-{
-	const char *output = sos_result_output(result, length);
-	*length = sos_result_trimmed_length(output, *length);
-	return output;
-}
-
 static void write_entry(struct sos_text *text, const struct sos_trajectory_entry *entry)
 {
 	size_t length;
-	const char *output = trimmed_output(entry->result, &length);
+	uint64_t dropped;
+	const char *output = sos_result_shown_output(entry->result, &length, &dropped);
 	sos_text_add(text, "{");
 	sos_json_member_uint(text, "index", entry->index);
 	sos_json_member(text, "command");
@@ -33,7 +27,7 @@ static void write_entry(struct sos_text *text, const struct sos_trajectory_entry
 	sos_json_member_bool(text, "exited", sos_result_exited(entry->result));
 	sos_json_member_bool(text, "timed_out", sos_result_timed_out(entry->result));
 	sos_json_member_bool(text, "session_lost", sos_result_session_lost(entry->result));
-	sos_json_member_uint(text, "dropped_bytes", sos_result_dropped_bytes(entry->result));
+	sos_json_member_uint(text, "dropped_bytes", dropped);
 	sos_json_member_thousandths(text, "duration_ms", sos_result_duration_ns(entry->result) / 1000);
 	sos_json_member_string(text, "exec_id", sos_result_exec_id(entry->result));
 	sos_text_add(text, "}}");
@@ -60,7 +54,8 @@ static void write_formatted(struct sos_text *text, const struct sos_trajectory *
 	const struct sos_trajectory_entry *entry;
 	for (size_t i = 0; (entry = sos_trajectory_get(trajectory, i)); i++) {
 		size_t length;
-		const char *output = trimmed_output(entry->result, &length);
+		uint64_t dropped;
+		const char *output = sos_result_shown_output(entry->result, &length, &dropped);
 		sos_text_add(text, "$ ");
 		sos_text_clean(text, entry->command, entry->command_length);
 		sos_text_add(text, "\n");

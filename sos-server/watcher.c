@@ -30,7 +30,7 @@ static struct sos_start *first;
 static atomic_int load;
 static atomic_bool ending;
 static int wake = -1;
-static uint16_t port;
+static atomic_uint port; /* 0: not known yet */
 static pthread_t thread;
 
 struct polled {
@@ -190,7 +190,7 @@ static void *run(void *data)
 		now_load = atomic_load(&load);
 		interval = now_load == SOS_LOAD_FULL ? SWEEP_FULL_NS : SWEEP_NS;
 		if (now_load != SOS_LOAD_NONE && now_ns() - last_sweep >= interval) {
-			sos_connections_sweep(port, now_load == SOS_LOAD_FULL);
+			sos_connections_sweep((uint16_t)atomic_load(&port), now_load == SOS_LOAD_FULL);
 			last_sweep = now_ns();
 		}
 	}
@@ -198,9 +198,8 @@ static void *run(void *data)
 	return NULL;
 }
 
-int sos_watcher_start(uint16_t local_port)
+int sos_watcher_start(void)
 {
-	port = local_port;
 	wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (wake < 0)
 		return -1;
@@ -210,6 +209,11 @@ int sos_watcher_start(uint16_t local_port)
 		return -1;
 	}
 	return 0;
+}
+
+void sos_watcher_set_port(uint16_t local_port)
+{
+	atomic_store(&port, local_port);
 }
 
 void sos_watcher_stop(void)

@@ -14,8 +14,11 @@ struct sos_request;
 
 enum sos_load { SOS_LOAD_NONE = 0, SOS_LOAD_SOME = 1, SOS_LOAD_FULL = 2 };
 
-int sos_watcher_start(uint16_t local_port); /* 0 or -1 */
+/* Before the HTTP end is started and after it was stopped, since its threads call us. 0 or -1. */
+int sos_watcher_start(void);
 void sos_watcher_stop(void);
+/* The port that clients are connected to. */
+void sos_watcher_set_port(uint16_t local_port);
 /* How many connections there are, roughly; any thread. */
 void sos_watcher_set_load(enum sos_load load);
 

@@ -88,7 +88,7 @@ def large_output(env):
     took = time.monotonic() - begun
     yield want("length", (len(answer["output"]), answer["dropped_bytes"]), (size, 0))
     yield want("content", answer["output"].count('"'), size)
-    if took > 30:
+    if took > 60:
         yield f"took {took:.1f} s"
 
 

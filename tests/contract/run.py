@@ -44,6 +44,9 @@ def main():
                     tap.empty([problem for problem in test(environment) if problem], name)
                 except Exception:  # a point for every test, whatever happens
                     tap.ok(False, name, traceback.format_exc())
+        if environment.server:
+            status = environment.server.process.returncode
+            tap.ok(status == 0, f"{module.__name__}: the server ends with 0", f"status {status}")
     return tap.done()
 
 
