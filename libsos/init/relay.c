@@ -201,6 +201,7 @@ static void write_input(struct sos_stream *s)
 	if (!s->length)
 		sos_stream_unbuffer(s);
 	if (!s->length && s->ending) {
+		send_credit(s, s->in_pipe); /* once closed, nothing tells when the rest is read */
 		sos_stream_close(s);
 		return;
 	}
