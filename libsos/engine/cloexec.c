@@ -16,7 +16,7 @@
 /* An end of a socket pair that a child would inherit. */
 static bool candidate(int fd)
 {
-	struct sockaddr_un name;
+	struct sockaddr_un name = { 0 };
 	socklen_t length = sizeof(name);
 	int flags = fcntl(fd, F_GETFD), type = 0;
 	socklen_t type_length = sizeof(type);
