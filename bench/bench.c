@@ -84,7 +84,10 @@ static void run(struct bench *bench, const char *const *swerex)
 	bench_tasks_run(&outputs, bench->quick ? 1 : 7);
 	bench_rivals_free(rivals);
 	bench_library_free(library);
-	if (server && !bench_stopped) {
+	bench_server_free(server);
+	/* A fresh one: what it weighs shall not be what the rounds before left in its trajectories. */
+	server = bench_stopped ? NULL : bench_server_new(bench);
+	if (server) {
 		bench_say("16 sandboxes");
 		bench_server_crowd(server);
 	}

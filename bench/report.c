@@ -57,8 +57,9 @@ static const struct bench_row rows[] = {
 	{ "output.library", "256 MiB of output, all kept, library", "MB/s", "floor.flow" },
 	{ "output.library.capped", "256 MiB of output, 8 MiB kept, library", "MB/s", "floor.flow" },
 	{ "output.docker.exec", "256 MiB of output, docker exec (CLI)", "MB/s", "floor.flow" },
-	{ "memory.daemon.anon", "sos-server with 16 sandboxes: RssAnon", "kB", NULL },
-	{ "memory.daemon.rss", "sos-server with 16 sandboxes: VmRSS", "kB", NULL },
+	{ "memory.daemon.anon", "sos-server with 16 used sandboxes: RssAnon", "kB", NULL },
+	{ "memory.daemon.rss", "sos-server with 16 used sandboxes: VmRSS", "kB", NULL },
+	{ "memory.daemon.after", "the same after the 16 clients' commands: RssAnon", "kB", NULL },
 	{ "memory.init", "sos-init with its session: private memory", "kB", NULL },
 };
 

@@ -107,7 +107,7 @@ struct bench_server *bench_server_new(struct bench *bench)
 	bench_http_init(&server->http, server->port);
 	argv[2] = server->port;
 	server->pid = server->log ? bench_spawn(argv, -1, fileno(server->log), fileno(server->log)) : -1;
-	if (server->pid < 0 || wait_ready(server) < 0 || add_sandbox(server, &server->http, server->path) < 0) {
+	if (server->pid < 0 || wait_ready(server) < 0) {
 		bench_say("no server to measure");
 		if (server->log)
 			show_log(server);
@@ -185,8 +185,12 @@ void bench_server_add(struct bench_server *server, struct bench_tasks *commands)
 {
 	struct bench_report *report = &server->bench->report;
 
-	bench_tasks_add(commands, bench_report_row(report, "session.http"), server, run_session, 100);
 	bench_tasks_add(commands, bench_report_row(report, "healthz"), server, run_healthz, 100);
+	if (add_sandbox(server, &server->http, server->path) < 0) {
+		show_log(server);
+		return;
+	}
+	bench_tasks_add(commands, bench_report_row(report, "session.http"), server, run_session, 100);
 	bench_tasks_add(commands, bench_report_row(report, "standalone.http"), server, run_standalone, 50);
 }
 
@@ -204,6 +208,15 @@ static void *member_start(void *data)
 	struct member *member = data;
 
 	member->up = add_sandbox(member->server, &member->http, member->path) == 0;
+	return NULL;
+}
+
+/* One command, so that its session has been used. */
+static void *member_greet(void *data)
+{
+	struct member *member = data;
+
+	measure(&member->http, member->path, "{\"command\":\"echo hi\"}", "hi", 1, &member->samples);
 	return NULL;
 }
 
@@ -255,28 +268,47 @@ static int64_t init_private_kb(struct bench_server *server, const struct member 
 	return clean < 0 || dirty < 0 ? -1 : clean + dirty;
 }
 
-static void weigh(struct bench_server *server, struct member *members)
+static void weigh(struct bench_server *server, const char *row, const char *field)
 {
-	struct bench_report *report = &server->bench->report;
-	struct bench_samples *samples;
-	int64_t kb;
+	struct bench_samples *samples = &bench_report_row(&server->bench->report, row)->samples;
+	int64_t kb = bench_proc_kb(server->pid, "status", field);
 
-	samples = &bench_report_row(report, "memory.daemon.anon")->samples;
-	kb = bench_proc_kb(server->pid, "status", "RssAnon");
 	if (kb >= 0)
 		bench_samples_add(samples, (double)kb);
-	samples = &bench_report_row(report, "memory.daemon.rss")->samples;
-	kb = bench_proc_kb(server->pid, "status", "VmRSS");
-	if (kb >= 0)
-		bench_samples_add(samples, (double)kb);
-	samples = &bench_report_row(report, "memory.init")->samples;
+	else
+		samples->failures++;
+}
+
+static void weigh_inits(struct bench_server *server, struct member *members)
+{
+	struct bench_samples *samples = &bench_report_row(&server->bench->report, "memory.init")->samples;
+
 	for (size_t i = 0; i < CROWD; i++) {
-		kb = init_private_kb(server, &members[i]);
+		int64_t kb = init_private_kb(server, &members[i]);
+
 		if (kb >= 0)
 			bench_samples_add(samples, (double)kb);
 		else
 			samples->failures++;
 	}
+}
+
+/* Commands of all members for `seconds`: how many. */
+static size_t run_all(struct bench_server *server, struct member *members, int64_t seconds, struct bench_row *row)
+{
+	int64_t start = bench_now_ns();
+	size_t commands = 0;
+
+	for (size_t i = 0; i < CROWD; i++)
+		members[i].until = start + seconds * INT64_C(1000000000);
+	all(members, member_run);
+	for (size_t i = 0; i < CROWD; i++) {
+		commands += members[i].samples.count;
+		row->samples.failures += members[i].samples.failures;
+		bench_samples_clear(&members[i].samples);
+	}
+	bench_samples_add(&row->samples, (double)commands * 1e9 / (double)(bench_now_ns() - start));
+	return commands;
 }
 
 void bench_server_crowd(struct bench_server *server)
@@ -294,25 +326,18 @@ void bench_server_crowd(struct bench_server *server)
 	all(members, member_start);
 	for (size_t i = 0; i < CROWD; i++)
 		up += members[i].up;
-	for (size_t turn = 0; up == CROWD && turn < (server->bench->quick ? 1 : 3) && !bench_stopped; turn++) {
-		int64_t start = bench_now_ns();
-		size_t commands = 0;
-
-		for (size_t i = 0; i < CROWD; i++)
-			members[i].until = start + (server->bench->quick ? 1 : 3) * INT64_C(1000000000);
-		all(members, member_run);
-		for (size_t i = 0; i < CROWD; i++) {
-			commands += members[i].samples.count;
-			row->samples.failures += members[i].samples.failures;
-			bench_samples_clear(&members[i].samples);
-		}
-		row->calls += commands;
-		bench_samples_add(&row->samples, (double)commands * 1e9 / (double)(bench_now_ns() - start));
-	}
-	if (up == CROWD)
-		weigh(server, members);
-	else
+	if (up == CROWD) {
+		all(members, member_greet);
+		weigh(server, "memory.daemon.anon", "RssAnon");
+		weigh(server, "memory.daemon.rss", "VmRSS");
+		weigh_inits(server, members);
+		for (size_t turn = 0; turn < (server->bench->quick ? 1 : 3) && !bench_stopped; turn++)
+			row->calls += run_all(server, members, server->bench->quick ? 1 : 3, row);
+		weigh(server, "memory.daemon.after", "RssAnon");
+	} else {
 		row->samples.failures += CROWD - up;
+		show_log(server);
+	}
 	for (size_t i = 0; i < CROWD; i++)
 		bench_http_close(&members[i].http);
 	free(members);
