@@ -161,8 +161,8 @@ bool sos_auth_check_origin(const struct sos_auth *auth, struct sos_request *requ
 		if (strcasecmp(*allowed, origin) == 0)
 			request->allow_origin = *allowed;
 	if (!request->allow_origin) {
-		sos_reply_text(request, 403, "pages of origin \"%.128s\" may not use this server; --allow-origin lets them",
-			       origin);
+		sos_reply_text(request, 403,
+			       "pages of origin \"%.128s\" may not use this server; --allow-origin lets them", origin);
 		return false;
 	}
 	if (strcmp(request->method, "OPTIONS") != 0)

@@ -54,7 +54,8 @@ static const struct sos_json_value *find(struct sos_fields *fields, const char *
 	return NULL;
 }
 
-static void wrong_type(struct sos_fields *fields, const char *name, const char *wanted, const struct sos_json_value *value)
+static void wrong_type(struct sos_fields *fields, const char *name, const char *wanted,
+		       const struct sos_json_value *value)
 {
 	sos_fields_fail(fields, "field \"%s\" must be %s, not %s", name, wanted, sos_json_type_name(value->type));
 }
@@ -150,7 +151,8 @@ static bool check_pair(struct sos_fields *fields, const char *name, const struct
 	if (!check_nul(fields, name, key))
 		return false;
 	if (!key->length || memchr(key->text, '=', key->length)) {
-		sos_fields_fail(fields, "field \"%s\": a name must not be empty or hold '=': \"%.64s\"", name, key->text);
+		sos_fields_fail(fields, "field \"%s\": a name must not be empty or hold '=': \"%.64s\"", name,
+				key->text);
 		return false;
 	}
 	snprintf(element, sizeof(element), "%s.%.64s", name, key->text);

@@ -68,7 +68,8 @@ static void log_event(void *data, const struct sos_event *event)
 
 /* ---- the pool ---- */
 
-static int make_pool(const struct sos_options *options, const char *name, struct sos_pool **pool, struct sos_error *error)
+static int make_pool(const struct sos_options *options, const char *name, struct sos_pool **pool,
+		     struct sos_error *error)
 {
 	struct sos_sandbox_spec defaults = SOS_SANDBOX_SPEC_INIT;
 	defaults.memory_bytes = options->memory_bytes;

@@ -215,7 +215,8 @@ static bool read_number_option(struct sos_options *o, int option, const char *te
 	case OPTION_PIDS:
 		if (!read_int("pids", text, -1, 4194304, &o->pids_limit))
 			return false;
-		return o->pids_limit == -1 || o->pids_limit >= 8 || wrong("--pids must be at least 8, or -1 for no limit");
+		return o->pids_limit == -1 || o->pids_limit >= 8 ||
+		       wrong("--pids must be at least 8, or -1 for no limit");
 	case OPTION_MEMORY:
 		return read_size(text, &o->memory_bytes);
 	default:
@@ -304,7 +305,11 @@ static bool check_listen(struct sos_options *o)
 enum sos_options_outcome sos_options_read(struct sos_options *options, int argc, char **argv)
 {
 	*options = (struct sos_options){
-		.listen = "127.0.0.1", .port = 3000, .max_sandboxes = 10, .lifetime_ms = 600000, .log_level = SOS_LOG_INFO
+		.listen = "127.0.0.1",
+		.port = 3000,
+		.max_sandboxes = 10,
+		.lifetime_ms = 600000,
+		.log_level = SOS_LOG_INFO
 	};
 	opterr = 0;
 	for (int option; (option = getopt_long(argc, argv, ":p:m:hV", long_options, NULL)) != -1;) {

@@ -88,8 +88,12 @@ static const struct route *find_route(struct sos_request *request)
 		sos_reply_text(request, 404, "there is nothing at %.256s", request->path);
 		return NULL;
 	}
-	request->allow_methods = get && post ? "GET, HEAD, POST" : get && delete ? "GET, HEAD, DELETE" : get ? "GET, HEAD" : "POST";
-	sos_reply_text(request, 405, "%.256s takes %s, not %.32s", request->path, request->allow_methods, request->method);
+	if (get)
+		request->allow_methods = post ? "GET, HEAD, POST" : delete ? "GET, HEAD, DELETE" : "GET, HEAD";
+	else
+		request->allow_methods = "POST";
+	sos_reply_text(request, 405, "%.256s takes %s, not %.32s", request->path, request->allow_methods,
+		       request->method);
 	return NULL;
 }
 
@@ -106,8 +110,8 @@ static bool read_body(struct sos_request *request, const struct route *route)
 	const char *encoding = sos_request_header(request, "Content-Encoding");
 	if (request->has_body && type && !is_json(type)) {
 		/* A web page can make a browser send forms to us, but not JSON. */
-		sos_reply_text(request, 415, "the body must be JSON, with \"Content-Type: application/json\", not %.128s",
-			       type);
+		sos_reply_text(request, 415,
+			       "the body must be JSON, with \"Content-Type: application/json\", not %.128s", type);
 		return false;
 	}
 	if (request->has_body && encoding && strcasecmp(encoding, "identity") != 0) {

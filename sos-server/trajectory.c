@@ -33,7 +33,8 @@ static void write_entry(struct sos_text *text, const struct sos_trajectory_entry
 	sos_text_add(text, "}}");
 }
 
-static void write_json(struct sos_text *text, const struct sos_request *request, const struct sos_trajectory *trajectory)
+static void write_json(struct sos_text *text, const struct sos_request *request,
+		       const struct sos_trajectory *trajectory)
 {
 	size_t count = sos_trajectory_count(trajectory);
 	sos_text_add(text, "{");
