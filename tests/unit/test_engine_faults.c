@@ -40,6 +40,17 @@ static void end(void)
 static const char *const entrypoint[] = { "/i", NULL };
 static const struct sos_engine_container_spec spec = { .name = "n", .image = "i", .entrypoint = entrypoint };
 
+static _Thread_local long fail_after = -1; /* allocations of this thread that still succeed; -1: all */
+
+/* check itself needs memory. */
+static void whole(bool fine)
+{
+	long kept = fail_after;
+	fail_after = -1;
+	ck_assert(fine);
+	fail_after = kept;
+}
+
 /* Each fails or succeeds as a whole and frees what it got. */
 static int do_ping(void)
 {
@@ -50,7 +61,7 @@ static int do_create(void)
 {
 	char *id = NULL;
 	int r = sos_engine_container_create(engine, &spec, &call, &id, &error);
-	ck_assert_int_eq(r == 0, id != NULL);
+	whole((r == 0) == (id != NULL));
 	free(id);
 	return r;
 }
@@ -69,7 +80,7 @@ static int do_inspect(void)
 {
 	struct sos_engine_container c = { 0 };
 	int r = sos_engine_container_inspect(engine, "x", &call, &c, &error);
-	ck_assert_int_eq(r == 0, c.id != NULL);
+	whole((r == 0) == (c.id != NULL));
 	sos_engine_container_clear(&c);
 	return r;
 }
@@ -79,7 +90,7 @@ static int do_list(void)
 	struct sos_engine_container *list = NULL;
 	size_t count = 0;
 	int r = sos_engine_container_list(engine, NULL, &call, &list, &count, &error);
-	ck_assert_int_eq(r == 0, list != NULL);
+	whole((r == 0) == (list != NULL));
 	sos_engine_container_list_free(list, count);
 	return r;
 }
@@ -93,7 +104,7 @@ static int do_size(void)
 {
 	int64_t size = -1;
 	int r = sos_engine_archive_size(engine, "x", "/p", &call, &size, &error);
-	ck_assert_int_eq(r == 0, size != -1);
+	whole((r == 0) == (size != -1));
 	return r;
 }
 
@@ -106,7 +117,7 @@ static int do_attach(void)
 {
 	struct sos_engine_stream *stream = NULL;
 	int r = sos_engine_attach(engine, "x", &call, &stream, &error);
-	ck_assert_int_eq(r == 0, stream != NULL);
+	whole((r == 0) == (stream != NULL));
 	sos_engine_stream_free(stream);
 	return r;
 }
@@ -329,6 +340,112 @@ START_TEST(too_much)
 }
 END_TEST
 
+/* The linker's --wrap: allocations of this program and the library, not those of libcurl and cJSON. */
+static bool fails(void)
+{
+	if (fail_after < 0)
+		return false;
+	if (fail_after > 0) {
+		fail_after--;
+		return false;
+	}
+	errno = ENOMEM;
+	return true; /* and all later ones */
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails() ? NULL : __real_strdup(text);
+}
+
+static int do_new(void)
+{
+	struct sos_engine *e = NULL;
+	int r = sos_engine_new("tcp://127.0.0.1:1", &e, &error);
+	whole((r == 0) == (e != NULL));
+	sos_engine_free(e);
+	return r;
+}
+
+static int do_image(void)
+{
+	struct sos_engine_image image = { 0 };
+	int r = sos_engine_image_inspect(engine, "i", &call, &image, &error);
+	whole((r == 0) == (image.id != NULL));
+	sos_engine_image_clear(&image);
+	return r;
+}
+
+static int do_networks(void)
+{
+	char **ids = NULL;
+	size_t count = 0;
+	int r = sos_engine_network_list(engine, NULL, &call, &ids, &count, &error);
+	whole((r == 0) == (ids != NULL));
+	for (size_t i = 0; i < count; i++)
+		free(ids[i]);
+	free(ids);
+	return r;
+}
+
+/* Every allocation in turn fails, and all after it. */
+static void starve(int (*run)(void), const char *answer)
+{
+	for (long n = 0;; n++) {
+		struct fake_reply reply;
+		script(&reply, answer, strlen(answer), false, false);
+		fail_after = n;
+		int r = run();
+		bool over = fail_after > 0;
+		fail_after = -1;
+		/* A refusal whose words could not be kept is still one; an answer that could not be parsed is no JSON.
+		 */
+		if (r != (over ? 0 : error.code) ||
+		    (r && r != SOS_ERROR_MEMORY && r != SOS_ERROR_ENGINE && r != SOS_ERROR_IMAGE))
+			ck_abort_msg("allocation %ld: %d (%d): %s", n, r, error.code, error.message);
+		if (over)
+			return;
+		ck_assert_int_lt(n, 1000);
+	}
+}
+
+START_TEST(memory_fails)
+{
+	begin();
+	for (size_t k = 0; k < KINDS; k++)
+		starve(kinds[k].run, kinds[k].answer);
+	starve(do_new, "");
+	starve(do_image, "HTTP/1.1 200 OK\r\nContent-Length: "
+			 "58\r\n\r\n{\"Id\":\"a\",\"Config\":{\"User\":\"u\",\"Env\":[\"A=b\",\"C=d\",\"E=f\"]}}");
+	starve(do_networks, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n[{\"Id\":\"a\"},{\"Id\":\"b\"}]");
+	end();
+}
+END_TEST
+
 /* Many threads share one engine. */
 static void *many(void *data)
 {
@@ -420,4 +537,4 @@ START_TEST(descriptors_are_close_on_exec)
 END_TEST
 
 UNIT_MAIN("engine_faults", whole_and_byte_by_byte, cut_at_every_byte, stalled_at_every_byte, cancelled, garbled,
-	  too_much, threads, no_engine, descriptors_are_close_on_exec)
+	  too_much, memory_fails, threads, no_engine, descriptors_are_close_on_exec)
