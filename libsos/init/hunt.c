@@ -166,40 +166,69 @@ static void wait_for(struct pollfd *ends, unsigned n, int64_t deadline)
 	}
 }
 
+/* Those that were killed in the last round, by ascending pid: they may take a while to be gone. */
+static struct {
+	pid_t pid;
+	uint64_t start;
+} killed[SOS_PROCS_MAX];
+static unsigned killed_count;
+
+static bool killed_before(const struct sos_proc *p, unsigned *at)
+{
+	while (*at < killed_count && killed[*at].pid < p->pid)
+		++*at;
+	return *at < killed_count && killed[*at].pid == p->pid && killed[*at].start == p->start;
+}
+
+/* Kill the doomed of a scan, and wait a little for their ends; but not while there are new ones, for those fork on.
+ * How many were new; -1: nobody was left. */
+static int kill_round(struct sos_proc *procs, unsigned count, int64_t deadline)
+{
+	struct pollfd ends[32];
+	unsigned waiting = 0, at = 0, doomed = 0;
+	int fresh = 0;
+	for (unsigned i = 0; i < count; i++) {
+		if (procs[i].mark != DOOMED || procs[i].state == 'Z' || procs[i].state == 'X')
+			continue;
+		fresh += !killed_before(&procs[i], &at);
+		int fd = kill_one(&procs[i]);
+		if (fd >= 0 && waiting < 32)
+			ends[waiting++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+		else if (fd >= 0)
+			close(fd);
+		procs[doomed++] = procs[i];
+	}
+	killed_count = doomed;
+	for (unsigned i = 0; i < doomed; i++) {
+		killed[i].pid = procs[i].pid;
+		killed[i].start = procs[i].start;
+	}
+	wait_for(ends, waiting, fresh > 1 ? 0 : deadline);
+	return doomed ? fresh : -1;
+}
+
 /* Scan and kill until a scan finds nobody. */
 static uint32_t run(struct hunt *h)
 {
 	int64_t deadline = sos_clock_deadline(PATIENCE_MS);
-	uint32_t killed = 0;
-	bool found = true;
+	uint32_t total = 0;
+	int fresh = 0;
+	killed_count = 0;
 	sos_reserve_spend();
-	while (found && sos_clock_ns() < deadline) {
-		struct pollfd ends[32];
-		unsigned waiting = 0;
+	while (fresh >= 0 && sos_clock_ns() < deadline) {
 		unsigned count;
 		struct sos_proc *procs = sos_proc_scan(&count);
-		found = false;
 		for (unsigned i = 0; i < count; i++)
 			if (procs[i].state != 'X' && decide(h, &procs[i]) == DOOMED)
 				follow_session(h, &procs[i]);
-		for (unsigned i = 0; i < count; i++) {
-			if (procs[i].mark != DOOMED || procs[i].state == 'Z' || procs[i].state == 'X')
-				continue;
-			found = true;
-			killed++;
-			int fd = kill_one(&procs[i]);
-			if (fd >= 0 && waiting < 32)
-				ends[waiting++] = (struct pollfd){ .fd = fd, .events = POLLIN };
-			else if (fd >= 0)
-				close(fd);
-		}
 		int64_t step = sos_clock_deadline(100);
-		wait_for(ends, waiting, step < deadline ? step : deadline);
+		fresh = kill_round(procs, count, step < deadline ? step : deadline);
+		total += fresh > 0 ? (uint32_t)fresh : 0;
 		while (sos_child_reap())
 			;
 	}
 	sos_reserve_refill();
-	return killed;
+	return total;
 }
 
 uint32_t sos_hunt_command(pid_t shell, uint64_t elapsed_ns, pid_t last, const struct sos_kin *kin)
