@@ -5,6 +5,7 @@
  * (CK_TAP_LOG_FILE_NAME=-, set by meson). */
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
