@@ -223,14 +223,15 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	}
 	sos_exec_unref(exec);
 	pthread_cond_broadcast(&sandbox->changed);
-	/* The pool lives for as long as the run is pinned. */
-	if (sandbox->pool->event) {
-		pthread_mutex_unlock(&sandbox->lock);
-		tell(sandbox, got, over);
-		pthread_mutex_lock(&sandbox->lock);
-	}
+	/* Not pinned while it tells, for the callback may stop the sandbox; but the pool's end waits. */
+	bool tells = sandbox->pool->event != NULL;
+	sandbox->telling += tells;
 	sos_run_unpin_locked(run);
 	pthread_mutex_unlock(&sandbox->lock);
+	if (tells) {
+		tell(sandbox, got, over);
+		sos_sandbox_told(sandbox);
+	}
 	if (r)
 		return sos_error_copy(error, &e);
 	*result = got;

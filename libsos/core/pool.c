@@ -167,6 +167,7 @@ static void remove_network(struct sos_pool *pool)
 void sos_pool_destroy(struct sos_pool *pool)
 {
 	sos_workers_free(pool->workers);
+	sos_workers_free(pool->teller);
 	sos_loop_free(pool->loop);
 	if (pool->directory)
 		rmdir(pool->directory);
@@ -202,6 +203,8 @@ void sos_pool_free(struct sos_pool *pool)
 	sos_workers_free(pool->workers);
 	pool->workers = NULL;
 	wait_calls(pool, &pool->stops);
+	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
+		sos_sandbox_wait_told(s);
 	remove_network(pool);
 	while (!sos_list_empty(&pool->sandboxes)) {
 		struct sos_sandbox *s = sos_list_entry(pool->sandboxes.next, struct sos_sandbox, node);

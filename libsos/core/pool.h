@@ -30,6 +30,7 @@ struct sos_pool {
 	struct sos_engine *engine;
 	struct sos_loop *loop;
 	struct sos_workers *workers;
+	struct sos_workers *teller; /* one thread, see event.c; NULL: nobody listens */
 	struct sos_spec *defaults;
 	sos_event_cb event;
 	void *event_data;
@@ -99,6 +100,9 @@ void sos_place_volume(char name[32]);
 int sos_network(struct sos_pool *pool, const struct sos_engine_call *call, char **id, struct sos_error *error);
 void sos_network_forget(struct sos_pool *pool);
 
-/* event.c. With no lock held. `sandbox_id` may be NULL. */
+/* event.c. With no lock held, on a caller's thread. `sandbox_id` may be NULL. */
 void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+/* The same from the background. */
+void sos_event_later(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code,
+		     const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -201,6 +201,8 @@ static int build(struct sos_pool *pool, const struct sos_pool_options *o, struct
 	    (r = find_runtime_dir(pool, o->runtime_dir, why, error)) ||
 	    (r = choose_transport(pool, o->transport, why, error)) || (r = sos_loop_new(&pool->loop, error)))
 		return r;
+	if (pool->event && (r = sos_workers_new(1, &pool->teller, error)))
+		return r;
 	return sos_workers_new(WORKERS, &pool->workers, error);
 }
 

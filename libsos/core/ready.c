@@ -25,7 +25,7 @@
 int sos_pool_note(struct sos_pool *pool, int code, const struct sos_error *error)
 {
 	if (code == SOS_ERROR_UNREACHABLE && atomic_exchange(&pool->answering, false))
-		sos_event(pool, SOS_EVENT_ENGINE_LOST, NULL, code, "%s", error->message);
+		sos_event_later(pool, SOS_EVENT_ENGINE_LOST, NULL, code, "%s", error->message);
 	return code;
 }
 
@@ -84,8 +84,9 @@ static int remove_leftovers(struct sos_pool *pool, const struct sos_engine_call 
 		struct sos_error why = SOS_ERROR_INIT;
 		r = sos_engine_container_remove(pool->engine, containers[i].id, call, &why);
 		if (!r)
-			sos_event(pool, SOS_EVENT_LEFTOVER_REMOVED, NULL, 0, "removed %s, which an earlier process left",
-				  containers[i].name ? containers[i].name : containers[i].id);
+			sos_event_later(pool, SOS_EVENT_LEFTOVER_REMOVED, NULL, 0,
+					"removed %s, which an earlier process left",
+					containers[i].name ? containers[i].name : containers[i].id);
 		else if (r == SOS_ERROR_ENGINE)
 			r = quarantine(pool, &containers[i], error);
 		else
@@ -135,8 +136,8 @@ int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call,
 	r = complete(pool, call, error);
 	sos_gate_leave(&pool->gate);
 	if (r == 1) {
-		sos_event(pool, SOS_EVENT_POOL_READY, NULL, 0, "Engine %s at %s", pool->facts.version,
-			  sos_engine_address(pool->engine));
+		sos_event_later(pool, SOS_EVENT_POOL_READY, NULL, 0, "Engine %s at %s", pool->facts.version,
+				sos_engine_address(pool->engine));
 		sos_sweep(pool);
 		r = 0;
 	}
@@ -153,8 +154,8 @@ int sos_pool_ready(struct sos_pool *pool, struct sos_error *error)
 			return 0;
 	} else if (!(r = sos_engine_ping(pool->engine, &call, &e))) {
 		if (!atomic_exchange(&pool->answering, true))
-			sos_event(pool, SOS_EVENT_POOL_READY, NULL, 0, "the Engine at %s answers again",
-				  sos_engine_address(pool->engine));
+			sos_event_later(pool, SOS_EVENT_POOL_READY, NULL, 0, "the Engine at %s answers again",
+					sos_engine_address(pool->engine));
 		return 0;
 	}
 	if (r == SOS_ERROR_DEADLINE)

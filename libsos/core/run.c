@@ -103,7 +103,7 @@ void sos_run_end(struct sos_run *run)
 		bool stopped = sos_sandbox_settle(sandbox);
 		pthread_mutex_unlock(&sandbox->lock);
 		if (stopped)
-			sos_event(pool, SOS_EVENT_STOPPED, sandbox->id, 0, "stopped");
+			sos_event_later(pool, SOS_EVENT_STOPPED, sandbox->id, 0, "stopped");
 		sos_sandbox_unref(sandbox);
 	}
 	/* Last: sos_pool_free waits for it. */
@@ -181,9 +181,9 @@ static void look_into(struct sos_run *run)
 		snprintf(sandbox->reason, sizeof(sandbox->reason), "%s", reason);
 	pthread_mutex_unlock(&sandbox->lock);
 	if (run->expired)
-		sos_event(run->pool, SOS_EVENT_EXPIRED, sandbox->id, 0, "%s", reason);
+		sos_event_later(run->pool, SOS_EVENT_EXPIRED, sandbox->id, 0, "%s", reason);
 	else
-		sos_event(run->pool, SOS_EVENT_LOST, sandbox->id, run->lost_code, "%s", reason);
+		sos_event_later(run->pool, SOS_EVENT_LOST, sandbox->id, run->lost_code, "%s", reason);
 }
 
 static void try_again(struct sos_run *run, const struct sos_error *error)
@@ -200,7 +200,8 @@ static void try_again(struct sos_run *run, const struct sos_error *error)
 	/* A pool that gives up makes the call fail: nothing to tell. */
 	if (!unsure && run->attempts == 0 && error->code != SOS_ERROR_CANCELLED) {
 		sos_pool_note(pool, error->code, error);
-		sos_event(pool, SOS_EVENT_REMOVE_FAILED, id, error->code, "remove %s: %s", run->name, error->message);
+		sos_event_later(pool, SOS_EVENT_REMOVE_FAILED, id, error->code, "remove %s: %s", run->name,
+				error->message);
 	}
 	run->attempts++;
 	sos_workers_submit(pool->workers, &run->job, sos_clock_ns() + (wait < most ? wait : most));

@@ -27,6 +27,7 @@ struct sos_run;
 
 /* A start that runs, on the stack of its thread; what others need to end it. */
 struct sos_starter {
+	pthread_t thread;
 	struct sos_ticket ticket;
 	int cancel_fd;
 	int cancelled; /* a code, 0: not */
@@ -47,6 +48,7 @@ struct sos_sandbox {
 	char reason[1020];
 	struct sos_starter *starter; /* while a start runs */
 	struct sos_run *run;         /* the container that commands go to; see core/run.h */
+	unsigned telling;            /* threads that run the event's callback */
 	unsigned runs;               /* containers of this sandbox that are not gone */
 	struct sos_error remove_error; /* why the last removal failed */
 	bool abandoned;              /* the pool ended before its container could be removed */
@@ -72,6 +74,10 @@ bool sos_sandbox_is_up(const struct sos_sandbox *sandbox);
 bool sos_sandbox_settle(struct sos_sandbox *sandbox);
 /* The session's end, as the session or a result says it. True: it moved, the caller owes the event. */
 bool sos_sandbox_session_over(struct sos_sandbox *sandbox, enum sos_session_end end);
+
+/* Without the lock: one of `telling` is done; wait until all are. */
+void sos_sandbox_told(struct sos_sandbox *sandbox);
+void sos_sandbox_wait_told(struct sos_sandbox *sandbox);
 
 /* stop.c */
 /* Stop it without waiting. `cancel_code`: what a start of it that runs returns. */

@@ -83,6 +83,7 @@ static int begin(struct start *start, struct sos_error *error)
 		return sos_error_errno(error, errno == EMFILE || errno == ENFILE ? SOS_ERROR_LIMIT : SOS_ERROR_SYSTEM,
 				       errno, "eventfd");
 	sos_ticket_init(&start->starter.ticket, start->options.progress != NULL);
+	start->starter.thread = pthread_self();
 	sandbox->starter = &start->starter;
 	sos_sandbox_move(sandbox, SOS_STATE_QUEUED, "");
 	pool->calls++;

@@ -4,6 +4,7 @@
 
 #include "core/pool.h"
 #include "core/sandbox.h"
+#include "util/guard.h"
 
 #define TO(state) (1u << SOS_STATE_##state)
 
@@ -55,4 +56,18 @@ bool sos_sandbox_session_over(struct sos_sandbox *sandbox, enum sos_session_end 
 	if (end == SOS_SESSION_EXITED)
 		return sos_sandbox_move(sandbox, SOS_STATE_EXITED, "its shell ended by itself");
 	return sos_sandbox_move(sandbox, SOS_STATE_SESSION_LOST, "it was out of step and its shell was ended");
+}
+
+void sos_sandbox_told(struct sos_sandbox *sandbox)
+{
+	SOS_LOCKED(&sandbox->lock);
+	if (!--sandbox->telling)
+		pthread_cond_broadcast(&sandbox->changed);
+}
+
+void sos_sandbox_wait_told(struct sos_sandbox *sandbox)
+{
+	SOS_LOCKED(&sandbox->lock);
+	while (sandbox->telling)
+		pthread_cond_wait(&sandbox->changed, &sandbox->lock);
 }

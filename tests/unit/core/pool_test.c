@@ -15,9 +15,10 @@ char pool_test_message[1024];
 static void on_event(void *data, const struct sos_event *event)
 {
 	(void)data;
-	atomic_fetch_add(&pool_test_events[event->type], 1);
 	if (event->type == SOS_EVENT_LOST || event->type == SOS_EVENT_EXPIRED)
 		snprintf(pool_test_message, sizeof(pool_test_message), "%s", event->message);
+	/* Last: whoever sees it reads the message. */
+	atomic_fetch_add(&pool_test_events[event->type], 1);
 }
 
 struct sos_pool_options pool_test_options_of(uint32_t capacity)

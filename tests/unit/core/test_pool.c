@@ -165,7 +165,7 @@ START_TEST(clocks)
 	if (_i == 2)
 		fake_lose(SOS_ERROR_LOST, "lifetime");
 	pool_test_wait_event(SOS_EVENT_STOPPED, 1);
-	ck_assert_int_eq(atomic_load(&pool_test_events[SOS_EVENT_EXPIRED]), 1);
+	pool_test_wait_event(SOS_EVENT_EXPIRED, 1);
 	ck_assert_str_eq(pool_test_message, want);
 	ck_assert_uint_eq(pool_test_state(sandbox), SOS_STATE_STOPPED);
 	ck_assert_int_eq(fake_containers(), 0);
@@ -205,7 +205,7 @@ START_TEST(leftovers)
 	fake_leave("unit");
 	fake_fail(FAKE_REMOVE, SOS_ERROR_ENGINE, 1, false, "busy");
 	ck_assert_int_eq(sos_pool_new(&options, &pool, NULL), 0);
-	ck_assert_int_eq(atomic_load(&pool_test_events[SOS_EVENT_LEFTOVER_REMOVED]), 1);
+	pool_test_wait_event(SOS_EVENT_LEFTOVER_REMOVED, 1);
 	struct sos_error error = SOS_ERROR_INIT;
 	ck_assert_int_eq(sos_pool_new(&options, &second, &error), SOS_ERROR_OWNED);
 	char pid[32];
@@ -234,9 +234,9 @@ START_TEST(lazy)
 	fake_fail(FAKE_CONNECT, SOS_ERROR_UNREACHABLE, 2, false, "no socket");
 	ck_assert_int_eq(sos_pool_ready(pool, &error), SOS_ERROR_UNREACHABLE);
 	ck_assert_int_eq(sos_pool_ready(pool, &error), SOS_ERROR_UNREACHABLE);
-	ck_assert_int_eq(atomic_load(&pool_test_events[SOS_EVENT_ENGINE_LOST]), 1);
+	pool_test_wait_event(SOS_EVENT_ENGINE_LOST, 1);
 	ck_assert_int_eq(sos_pool_ready(pool, &error), 0);
-	ck_assert_int_eq(atomic_load(&pool_test_events[SOS_EVENT_POOL_READY]), 2);
+	pool_test_wait_event(SOS_EVENT_POOL_READY, 2);
 	pool_test_end_pool(pool);
 }
 END_TEST
@@ -280,6 +280,74 @@ START_TEST(free_with_calls_running)
 	ck_assert_int_eq(pool_test_finish(&begins), SOS_ERROR_CANCELLED);
 	sos_sandbox_unref(sandbox);
 	sos_sandbox_unref(starting);
+}
+END_TEST
+
+/* Callbacks that stop the very sandbox they are told of, ten at once: none waits for itself. */
+static struct sos_pool *told_pool;
+static atomic_int stops_done;
+
+static void stop_it(void *data, const struct sos_event *event)
+{
+	(void)data;
+	struct sos_sandbox *sandbox = NULL;
+	if (event->type != SOS_EVENT_LOST && event->type != SOS_EVENT_EXPIRED && event->type != SOS_EVENT_COMMAND)
+		return;
+	if (sos_sandbox_find(told_pool, event->sandbox_id, &sandbox, NULL))
+		return;
+	if (!sos_sandbox_stop(sandbox, SOS_STOP_FORGET, NULL))
+		atomic_fetch_add(&stops_done, 1);
+	sos_sandbox_unref(sandbox);
+}
+
+START_TEST(callbacks_that_stop)
+{
+	struct sos_pool_options options = pool_test_options_of(10);
+	struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
+	struct sos_sandbox *sandbox = NULL;
+	options.event = stop_it;
+	ck_assert_int_eq(sos_pool_new(&options, &told_pool, NULL), 0);
+	int64_t before = sos_clock_ns();
+	for (int i = 0; i < 10; i++)
+		sos_sandbox_unref(pool_test_start(told_pool));
+	fake_lose(SOS_ERROR_LOST, "gone");
+	/* Expires while those are told of. */
+	spec.lifetime_ms = 20;
+	ck_assert_int_eq(sos_sandbox_create(told_pool, &spec, &sandbox, NULL), 0);
+	ck_assert_int_eq(sos_sandbox_start(sandbox, NULL, NULL), 0);
+	sos_sandbox_unref(sandbox);
+	sandbox = pool_test_start(told_pool);
+	struct sos_result *result = NULL;
+	ck_assert_int_eq(sos_sandbox_run(sandbox, "x", &result, NULL), 0);
+	sos_result_unref(result);
+	sos_sandbox_unref(sandbox);
+	while (atomic_load(&stops_done) < 12)
+		usleep(1000);
+	ck_assert_int_lt(sos_clock_ns() - before, 5 * INT64_C(1000000000));
+	pool_test_end_pool(told_pool);
+}
+END_TEST
+
+/* A progress callback of the start itself cannot wait for its end. */
+static void stop_own(void *data, const struct sos_progress *progress)
+{
+	struct call *call = data;
+	if (progress->phase == SOS_PHASE_STARTING)
+		call->result = sos_sandbox_stop(call->sandbox, 0, NULL);
+}
+
+START_TEST(start_that_stops_itself)
+{
+	struct sos_pool *pool = pool_test_make_pool(1);
+	struct call call = { .sandbox = pool_test_make(pool) };
+	struct sos_start_options options = SOS_START_OPTIONS_INIT;
+	options.progress = stop_own;
+	options.progress_data = &call;
+	ck_assert_int_eq(sos_sandbox_start(call.sandbox, &options, NULL), SOS_ERROR_ENDED);
+	ck_assert_int_eq(call.result, SOS_ERROR_STATE);
+	ck_assert_uint_eq(pool_test_state(call.sandbox), SOS_STATE_STOPPED);
+	sos_sandbox_unref(call.sandbox);
+	pool_test_end_pool(pool);
 }
 END_TEST
 
@@ -394,6 +462,8 @@ int main(void)
 	tcase_add_test(tcase, lazy);
 	tcase_add_test(tcase, closing);
 	tcase_add_test(tcase, free_with_calls_running);
+	tcase_add_test(tcase, callbacks_that_stop);
+	tcase_add_test(tcase, start_that_stops_itself);
 	tcase_add_test(tcase, free_is_bounded);
 	tcase_add_test(tcase, churning);
 	tcase_add_test(tcase, options);

@@ -166,7 +166,7 @@ START_TEST(slots_are_bounded)
 	/* A container that does not go keeps its slot. */
 	fake_fail(FAKE_REMOVE, SOS_ERROR_ENGINE, 3, false, NULL);
 	ck_assert_int_eq(sos_sandbox_stop(holder, 0, NULL), 0);
-	ck_assert_int_eq(atomic_load(&pool_test_events[SOS_EVENT_REMOVE_FAILED]), 1);
+	pool_test_wait_event(SOS_EVENT_REMOVE_FAILED, 1);
 	ck_assert_int_eq(pool_test_finish(&calls[0]), 0);
 	ck_assert_uint_eq(pool_test_stats(pool).queued, 1);
 	ck_assert_int_eq(sos_sandbox_stop(others[2], 0, NULL), 0);
