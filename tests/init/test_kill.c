@@ -101,7 +101,7 @@ static void test_reap(void)
 		"sleep 204 & (sleep 205 &); bash -c 'trap \"\" INT TERM HUP; sleep 206 & sleep 207' & "
 		"setsid sleep 208 & bash -c 'setsid -f sleep 209; setsid sleep 210 & wait' & sleep 211\n";
 	uint32_t id = box_start_session(
-		&box, "sleep 201 & bash -c 'sleep 202 & while :; do read -t 0.01; sleep 0.01; done' &"
+		&box, "sleep 201 & bash -c 'sleep 202 & while :; do sleep 0.02; done' </dev/null &"
 		      "(sleep 203 &); last=$!; sleep 0.05; echo $last before", ends, &pid);
 	char *text = box_read_until(ends[1], "before\n", 5000);
 	uint32_t last = (uint32_t)atoi(text);
