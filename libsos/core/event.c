@@ -32,12 +32,17 @@ static void write_message(char message[1200], const char *format, va_list args)
 static void tell(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *message)
 {
 	struct sos_event event = {
-		.size = sizeof(event), .sandbox_id = sandbox_id, .message = message, .type = type, .code = code,
+		.size = sizeof(event),
+		.sandbox_id = sandbox_id,
+		.message = message,
+		.type = type,
+		.code = code,
 	};
 	pool->event(pool->event_data, &event);
 }
 
-void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format, ...)
+void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format,
+	       ...)
 {
 	if (!pool->event)
 		return;

@@ -26,7 +26,8 @@ static int check_text(const struct sos_exec_options *o, struct sos_command *comm
 				     command->text_length);
 	const char *nul = o->command_length ? memchr(o->command, 0, o->command_length) : NULL;
 	if (nul)
-		return sos_error_set(error, SOS_ERROR_INVALID, "command: a NUL at byte %zu", (size_t)(nul - o->command));
+		return sos_error_set(error, SOS_ERROR_INVALID, "command: a NUL at byte %zu",
+				     (size_t)(nul - o->command));
 	return 0;
 }
 
@@ -46,8 +47,9 @@ static int check_standalone(const struct sos_exec_options *o, struct sos_error *
 	if (o->stdin_data || o->stdin_length)
 		return sos_error_set(error, SOS_ERROR_INVALID, "stdin: only for standalone commands");
 	if (o->streams)
-		return sos_error_set(error, SOS_ERROR_INVALID, "streams: only for standalone commands; those of the "
-							       "session are the sandbox's");
+		return sos_error_set(error, SOS_ERROR_INVALID,
+				     "streams: only for standalone commands; those of the "
+				     "session are the sandbox's");
 	return 0;
 }
 
@@ -118,7 +120,8 @@ static int await(struct sos_sandbox *sandbox, struct sos_exec *exec, int64_t dea
 	int r = 0;
 	exec->references++;
 	while (!exec->done && !r)
-		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline && !exec->done)
+		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline &&
+		    !exec->done)
 			r = sos_error_set(error, SOS_ERROR_DEADLINE, "exec \"%s\" still runs", exec->id);
 	if (!r && exec->result)
 		*result = sos_result_ref(exec->result);
@@ -199,8 +202,8 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	struct sos_error e = SOS_ERROR_INIT;
 	struct sos_result *got = NULL;
 	command->exec_id = exec->id;
-	r = standalone ? sos_standalone_exec(run->link, shell, command, &got, &e) :
-			 sos_session_exec(run->session, command, -1, &got, &e);
+	r = standalone ? sos_standalone_exec(run->link, shell, command, &got, &e)
+		       : sos_session_exec(run->session, command, -1, &got, &e);
 	/* The shell may have ended between commands, or the container with all of it. */
 	bool is_over = r == SOS_ERROR_STATE && !standalone, cut = is_over && sos_link_ended(run->link);
 	enum sos_session_end ended = is_over && !cut ? sos_session_state(run->session) : SOS_SESSION_ALIVE;
@@ -260,15 +263,16 @@ int sos_sandbox_exec(struct sos_sandbox *sandbox, const struct sos_exec_options 
 	return r;
 }
 
-int sos_sandbox_run(struct sos_sandbox *sandbox, const char *command, struct sos_result **result, struct sos_error *error)
+int sos_sandbox_run(struct sos_sandbox *sandbox, const char *command, struct sos_result **result,
+		    struct sos_error *error)
 {
 	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
 	options.command = command;
 	return sos_sandbox_exec(sandbox, &options, result, error);
 }
 
-int sos_sandbox_get_result(struct sos_sandbox *sandbox, const char *exec_id, int64_t wait_ms, struct sos_result **result,
-			   struct sos_error *error)
+int sos_sandbox_get_result(struct sos_sandbox *sandbox, const char *exec_id, int64_t wait_ms,
+			   struct sos_result **result, struct sos_error *error)
 {
 	if (!exec_id || !sos_exec_id_valid(exec_id))
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "an exec_id is 1 to 128 letters, digits, _ . : and -");
@@ -276,6 +280,7 @@ int sos_sandbox_get_result(struct sos_sandbox *sandbox, const char *exec_id, int
 	SOS_LOCKED(&sandbox->lock);
 	struct sos_exec *exec = sos_execs_find(&sandbox->execs, exec_id);
 	if (!exec)
-		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no exec \"%.128s\" in sandbox %.8s", exec_id, sandbox->id);
+		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no exec \"%.128s\" in sandbox %.8s", exec_id,
+				     sandbox->id);
 	return await(sandbox, exec, deadline, result, error);
 }

@@ -15,7 +15,7 @@ static uint64_t hash_of(const char *id)
 void sos_execs_init(struct sos_execs *execs, uint32_t random)
 {
 	static const char digits[] = "0123456789abcdef";
-	*execs = (struct sos_execs){ .next = 1 };
+	*execs = (struct sos_execs){.next = 1};
 	sos_list_init(&execs->entries);
 	for (int i = 0; i < 8; i++)
 		execs->prefix[i] = digits[random >> (28 - 4 * i) & 15];
@@ -78,7 +78,7 @@ void sos_execs_clear(struct sos_execs *execs)
 struct sos_exec *sos_execs_find(struct sos_execs *execs, const char *id)
 {
 	uint64_t hash = hash_of(id);
-	sos_list_each(node, &execs->entries) {
+	sos_list_each (node, &execs->entries) {
 		struct sos_exec *exec = sos_list_entry(node, struct sos_exec, node);
 		if (exec->hash == hash && !strcmp(exec->id, id))
 			return exec;
@@ -113,7 +113,7 @@ struct sos_exec *sos_execs_add(struct sos_execs *execs, const char *id)
  * as sos.h says even where the bytes are not. */
 static void strip(struct sos_execs *execs, const struct sos_exec *newest)
 {
-	sos_list_each(node, &execs->entries) {
+	sos_list_each (node, &execs->entries) {
 		if (execs->bytes <= SOS_EXECS_BYTES)
 			return;
 		struct sos_exec *exec = sos_list_entry(node, struct sos_exec, node);

@@ -39,8 +39,8 @@ struct sos_execs {
 	struct sos_list entries; /* in order of arrival */
 	unsigned ended;
 	size_t bytes;
-	uint64_t next;     /* number of the next generated id */
-	char prefix[10];   /* of generated ids: random, so that they differ between sandboxes */
+	uint64_t next;   /* number of the next generated id */
+	char prefix[10]; /* of generated ids: random, so that they differ between sandboxes */
 };
 
 void sos_execs_init(struct sos_execs *execs, uint32_t random);

@@ -30,14 +30,15 @@ int sos_gate_enter(struct sos_gate *gate, int64_t deadline, int cancel_fd, struc
 		uint64_t one;
 		if (read(gate->token, &one, sizeof(one)) == sizeof(one))
 			return 0;
-		struct pollfd fds[2] = { { .fd = gate->token, .events = POLLIN }, { .fd = cancel_fd, .events = POLLIN } };
+		struct pollfd fds[2] = {{.fd = gate->token, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
 		int r = poll(fds, 2, sos_clock_poll_ms(deadline));
 		if (r < 0 && errno != EINTR)
 			return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "poll");
 		if (r > 0 && fds[1].revents)
 			return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
 		if (r == 0 && sos_clock_ns() >= deadline)
-			return sos_error_set(error, SOS_ERROR_DEADLINE, "the deadline passed while another start prepared the pool");
+			return sos_error_set(error, SOS_ERROR_DEADLINE,
+					     "the deadline passed while another start prepared the pool");
 	}
 }
 

@@ -26,7 +26,7 @@ static int publish(struct sos_launch *launch, struct sos_link *link, struct sos_
 
 static int make_link(struct sos_launch *launch, const char *directory, struct sos_error *error)
 {
-	struct sos_link_options options = { .directory = directory, .lost = sos_run_lost, .data = launch->run };
+	struct sos_link_options options = {.directory = directory, .lost = sos_run_lost, .data = launch->run};
 	memcpy(options.nonce, launch->run->nonce, sizeof(options.nonce));
 	struct sos_link *link = NULL;
 	int r = sos_link_new(launch->pool->loop, &options, &link, error);
@@ -46,13 +46,14 @@ static int attach(struct sos_launch *launch, struct sos_error *error)
 static void judge_failure(struct sos_launch *launch, const struct sos_error *error)
 {
 	launch->no_init = strstr(error->message, SOS_INIT_DIRECTORY "/") && strstr(error->message, "no such file");
-	launch->no_network = launch->network && strstr(error->message, "network") && strstr(error->message, "not found");
+	launch->no_network =
+		launch->network && strstr(error->message, "network") && strstr(error->message, "not found");
 }
 
 /* PID 1's number on the Engine's host: connections to the socket are judged by it. */
 static int tell_pid(struct sos_launch *launch, struct sos_error *error)
 {
-	struct sos_engine_container container = { 0 };
+	struct sos_engine_container container = {0};
 	int r = sos_engine_container_inspect(launch->pool->engine, launch->run->id, &launch->call, &container, error);
 	/* Gone already: it is removed when it ends. */
 	if (r == SOS_ERROR_NOT_FOUND)
@@ -62,7 +63,8 @@ static int tell_pid(struct sos_launch *launch, struct sos_error *error)
 	if (container.pid)
 		sos_link_set_pid(launch->run->link, container.pid);
 	else
-		r = sos_error_set(error, SOS_ERROR_LOST, "the container ended as soon as it was started, exit code %d%s%s",
+		r = sos_error_set(error, SOS_ERROR_LOST,
+				  "the container ended as soon as it was started, exit code %d%s%s",
 				  container.exit_code, container.error && *container.error ? ": " : "",
 				  container.error ? container.error : "");
 	sos_engine_container_clear(&container);
@@ -73,9 +75,9 @@ static int tell_pid(struct sos_launch *launch, struct sos_error *error)
 static int make_record(struct sos_launch *launch, struct sos_buffer *record, struct sos_error *error)
 {
 	const struct sos_sandbox *sandbox = launch->sandbox;
-	int failed = sos_buffer_printf(record, "version=1\nsandbox=%s\nimage=%s\nexpires_unix_ms=%lld\n", sandbox->id,
-				       sandbox->spec->image,
-				       (long long)(sos_clock_unix_ms() + sandbox->spec->lifetime_ms));
+	int failed =
+		sos_buffer_printf(record, "version=1\nsandbox=%s\nimage=%s\nexpires_unix_ms=%lld\n", sandbox->id,
+				  sandbox->spec->image, (long long)(sos_clock_unix_ms() + sandbox->spec->lifetime_ms));
 	for (char **label = sandbox->spec->labels; !failed && *label; label++)
 		failed = sos_buffer_printf(record, "label=%s\n", *label);
 	return failed ? sos_error_nomem(error) : 0;

@@ -18,9 +18,10 @@
 /* Docker's own set without NET_RAW, MKNOD, AUDIT_WRITE, SETFCAP and SYS_CHROOT: what children get, and PID 1 with them.
  * The last place is for NET_ADMIN, which PID 1 alone keeps and only where there is a network to close ways in. */
 static const char *const standard_caps[] = {
-	"CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "SETGID", "SETUID", "SETPCAP", "NET_BIND_SERVICE", "KILL", "NET_ADMIN",
+	"CHOWN",  "DAC_OVERRIDE", "FSETID",           "FOWNER", "SETGID",
+	"SETUID", "SETPCAP",      "NET_BIND_SERVICE", "KILL",   "NET_ADMIN",
 };
-static const char *const strict_caps[] = { "SETUID", "SETGID", "SETPCAP", "KILL", "CHOWN", "NET_ADMIN" };
+static const char *const strict_caps[] = {"SETUID", "SETGID", "SETPCAP", "KILL", "CHOWN", "NET_ADMIN"};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define STRICT_USER "65534:65534"
@@ -91,8 +92,8 @@ int sos_launch_create(struct sos_launch *launch, const char *directory, struct s
 	struct sos_run *run = launch->run;
 	struct sos_pool *pool = launch->pool;
 	const struct sos_spec *spec = launch->sandbox->spec;
-	static const char *const entrypoint[] = { SOS_INIT_PATH, NULL };
-	static const char *const all[] = { "ALL", NULL };
+	static const char *const entrypoint[] = {SOS_INIT_PATH, NULL};
+	static const char *const all[] = {"ALL", NULL};
 	const char *caps[COUNT(standard_caps) + 1];
 	char nonce[64], lease[48], lifetime[48], transport[32], volume[32], created[24], expires[24], protocol[16];
 	int64_t now = sos_clock_unix_ms() / 1000;
@@ -101,17 +102,21 @@ int sos_launch_create(struct sos_launch *launch, const char *directory, struct s
 	sos_place_volume(volume);
 	snprintf(nonce, sizeof(nonce), SOS_ENV_NONCE "=%s", run->nonce_hex);
 	snprintf(lease, sizeof(lease), SOS_ENV_LEASE "=%lld", (long long)pool->lease_ms);
-	snprintf(lifetime, sizeof(lifetime), SOS_ENV_LIFETIME "=%lld", (long long)spec->lifetime_ms + SOS_CLOCK_GRACE_MS);
+	snprintf(lifetime, sizeof(lifetime), SOS_ENV_LIFETIME "=%lld",
+		 (long long)spec->lifetime_ms + SOS_CLOCK_GRACE_MS);
 	snprintf(transport, sizeof(transport), SOS_ENV_TRANSPORT "=%s", transport_name(launch->transport));
 	snprintf(created, sizeof(created), "%lld", (long long)now);
 	snprintf(expires, sizeof(expires), "%lld", (long long)(now + spec->lifetime_ms / 1000));
 	snprintf(protocol, sizeof(protocol), "%u", SOS_PROTOCOL_VERSION);
-	const char *const environment[] = { nonce, lease, lifetime, transport, NULL };
+	const char *const environment[] = {nonce, lease, lifetime, transport, NULL};
 	const struct sos_engine_pair labels[] = {
-		{ SOS_LABEL_POOL, pool->name },	  { SOS_LABEL_SANDBOX, launch->sandbox->id },
-		{ SOS_LABEL_NONCE, run->nonce_hex }, { SOS_LABEL_CREATED, created },
-		{ SOS_LABEL_EXPIRES, expires },	  { SOS_LABEL_PROTOCOL, protocol },
-		{ NULL, NULL },
+		{SOS_LABEL_POOL, pool->name},
+		{SOS_LABEL_SANDBOX, launch->sandbox->id},
+		{SOS_LABEL_NONCE, run->nonce_hex},
+		{SOS_LABEL_CREATED, created},
+		{SOS_LABEL_EXPIRES, expires},
+		{SOS_LABEL_PROTOCOL, protocol},
+		{NULL, NULL},
 	};
 	const struct sos_engine_container_spec container = {
 		.name = run->name,

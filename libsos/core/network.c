@@ -14,7 +14,7 @@ static int make(struct sos_pool *pool, const struct sos_engine_call *call, struc
 		return 0;
 	char name[80];
 	snprintf(name, sizeof(name), "sos-%s", pool->name);
-	const struct sos_engine_pair labels[] = { { SOS_LABEL_POOL, pool->name }, { NULL, NULL } };
+	const struct sos_engine_pair labels[] = {{SOS_LABEL_POOL, pool->name}, {NULL, NULL}};
 	char *id = NULL;
 	int r = sos_engine_network_create(pool->engine, name, labels, call, &id, error);
 	if (r)

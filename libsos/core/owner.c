@@ -40,8 +40,8 @@ static int owned_by(long pid, const char *pool_name, struct sos_error *error)
 	char who[48] = "another process";
 	if (pid > 0)
 		snprintf(who, sizeof(who), "%s %ld", pid == (long)getpid() ? "this very process," : "process", pid);
-	return sos_error_set(error, SOS_ERROR_OWNED, "%s owns the pool \"%s\" on this Engine: end it or choose another name",
-			     who, pool_name);
+	return sos_error_set(error, SOS_ERROR_OWNED,
+			     "%s owns the pool \"%s\" on this Engine: end it or choose another name", who, pool_name);
 }
 
 static long read_pid(int fd)
@@ -103,7 +103,7 @@ static int lock_file(const char *path, const char *engine_id, const char *pool_n
 static long socket_holder(const struct sockaddr_un *address, socklen_t length)
 {
 	SOS_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred peer = { 0 };
+	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)address, length) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
@@ -113,7 +113,7 @@ static long socket_holder(const struct sockaddr_un *address, socklen_t length)
 
 static int lock_name(const char *key, const char *pool_name, int *out, struct sos_error *error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int name = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "sos-%s", key);
 	socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)name);
 	SOS_AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -148,8 +148,8 @@ int sos_owner_new(const char *directory, const char *key, const char *engine_id,
 	SOS_AUTO_FREE struct sos_owner *o = allocate(directory, file);
 	if (!o)
 		return sos_error_nomem(error);
-	int r = directory ? lock_file(o->path, engine_id, pool_name, unique, &o->fd, error) :
-			    lock_name(key, pool_name, &o->fd, error);
+	int r = directory ? lock_file(o->path, engine_id, pool_name, unique, &o->fd, error)
+			  : lock_name(key, pool_name, &o->fd, error);
 	if (r)
 		return r;
 	*owner = SOS_STEAL(o);

@@ -26,9 +26,11 @@ void sos_place_volume(char name[32])
 static int create_helper(struct sos_run *helper, const char *image, const char *volume,
 			 const struct sos_engine_call *call, struct sos_error *error)
 {
-	static const char *const entrypoint[] = { SOS_INIT_PATH, NULL };
+	static const char *const entrypoint[] = {SOS_INIT_PATH, NULL};
 	const struct sos_engine_pair labels[] = {
-		{ SOS_LABEL_POOL, helper->pool->name }, { SOS_LABEL_NONCE, helper->nonce_hex }, { NULL, NULL },
+		{SOS_LABEL_POOL, helper->pool->name},
+		{SOS_LABEL_NONCE, helper->nonce_hex},
+		{NULL, NULL},
 	};
 	const struct sos_engine_container_spec spec = {
 		.name = helper->name,
@@ -82,7 +84,7 @@ static int place(struct sos_pool *pool, const char *image, const struct sos_engi
 		return 0;
 	char volume[32];
 	sos_place_volume(volume);
-	const struct sos_engine_pair labels[] = { { SOS_LABEL_INIT, volume + strlen("sos-init-") }, { NULL, NULL } };
+	const struct sos_engine_pair labels[] = {{SOS_LABEL_INIT, volume + strlen("sos-init-")}, {NULL, NULL}};
 	int r = sos_engine_volume_create(pool->engine, volume, labels, call, error);
 	if (r)
 		return sos_error_prefix(error, r, "make the volume %s", volume);
@@ -96,8 +98,8 @@ static int place(struct sos_pool *pool, const char *image, const struct sos_engi
 	if (!sos_run_discard(helper)) {
 		*slot = false;
 		if (!r)
-			r = sos_error_set(&e, SOS_ERROR_ENGINE, "the container that fills the volume %s is not removed yet",
-					  volume);
+			r = sos_error_set(&e, SOS_ERROR_ENGINE,
+					  "the container that fills the volume %s is not removed yet", volume);
 	}
 	if (r) {
 		sos_error_prefix(&e, r, "place sos-init");

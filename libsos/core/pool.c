@@ -26,7 +26,7 @@
 /* Ids are random: their first digits are the hash. */
 static struct sos_list *bucket(struct sos_pool *pool, const char *id)
 {
-	char digits[9] = { 0 };
+	char digits[9] = {0};
 	memcpy(digits, id, strnlen(id, 8));
 	return &pool->buckets[strtoul(digits, NULL, 16) % SOS_POOL_BUCKETS];
 }
@@ -80,7 +80,7 @@ int sos_sandbox_find(struct sos_pool *pool, const char *id, struct sos_sandbox *
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no sandbox without an id");
 	SOS_LOCKED(&pool->lock);
 	struct sos_list *head = bucket(pool, id);
-	sos_list_each(node, head) {
+	sos_list_each (node, head) {
 		struct sos_sandbox *s = sos_list_entry(node, struct sos_sandbox, by_id);
 		if (!strcmp(s->id, id)) {
 			*sandbox = sos_sandbox_ref(s);
@@ -97,7 +97,7 @@ int sos_pool_list(struct sos_pool *pool, struct sos_sandbox ***sandboxes, size_t
 	if (!all)
 		return sos_error_nomem(error);
 	size_t n = 0;
-	sos_list_each(node, &pool->sandboxes)
+	sos_list_each (node, &pool->sandboxes)
 		all[n++] = sos_sandbox_ref(sos_list_entry(node, struct sos_sandbox, node));
 	all[n] = NULL;
 	*sandboxes = all;
@@ -114,7 +114,7 @@ void sos_sandbox_list_free(struct sos_sandbox **sandboxes, size_t count)
 
 void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats)
 {
-	struct sos_pool_stats s = { .capacity = pool->capacity };
+	struct sos_pool_stats s = {.capacity = pool->capacity};
 	sos_queue_count(&pool->queue, &s.containers, &s.queued);
 	s.starting = atomic_load(&pool->states[SOS_STATE_STARTING]) + atomic_load(&pool->states[SOS_STATE_PULLING]);
 	s.running = atomic_load(&pool->states[SOS_STATE_STARTED]) + atomic_load(&pool->states[SOS_STATE_EXITED]) +
@@ -159,7 +159,7 @@ static void wait_calls(struct sos_pool *pool, const unsigned *calls)
 
 static void remove_network(struct sos_pool *pool)
 {
-	struct sos_engine_call call = { sos_clock_deadline(NETWORK_MS), -1 };
+	struct sos_engine_call call = {sos_clock_deadline(NETWORK_MS), -1};
 	if (pool->network_id)
 		sos_engine_network_remove(pool->engine, pool->network_id, &call, NULL);
 }

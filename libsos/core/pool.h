@@ -46,20 +46,20 @@ struct sos_pool {
 	atomic_bool completed, placed, networked;
 	struct sos_engine_facts facts;
 	struct sos_owner *owner;
-	char *directory;  /* parent of the links' directories */
+	char *directory; /* parent of the links' directories */
 	char *network_id;
 	struct sos_job *completing; /* a lazy pool's own attempts */
 	struct sos_job sweep;
 
-	atomic_uint transport;  /* enum sos_transport; AUTO: not known yet */
-	atomic_bool answering;  /* the Engine did when last asked */
-	atomic_uint removing;   /* containers that the workers are removing */
+	atomic_uint transport;   /* enum sos_transport; AUTO: not known yet */
+	atomic_bool answering;   /* the Engine did when last asked */
+	atomic_uint removing;    /* containers that the workers are removing */
 	atomic_uint limits_told; /* bits of limits that the Engine lacks and that an event told of */
-	atomic_uint states[16]; /* sandboxes in each enum sos_state */
+	atomic_uint states[16];  /* sandboxes in each enum sos_state */
 
 	pthread_mutex_t lock; /* guards what follows; outermost: a sandbox's lock may be taken under it */
 	pthread_cond_t changed;
-	struct sos_list sandboxes; /* struct sos_sandbox.node, oldest first */
+	struct sos_list sandboxes;                 /* struct sos_sandbox.node, oldest first */
 	struct sos_list buckets[SOS_POOL_BUCKETS]; /* struct sos_sandbox.by_id */
 	size_t count;
 	unsigned calls; /* starts that run */
@@ -90,8 +90,8 @@ void sos_sweep(struct sos_pool *pool);
 /* Socket directories below `path`; nobody listens in them. */
 void sos_sweep_directory(const char *path);
 
-/* place.c. The volume that holds sos-init, filled by way of a container of that image. The caller has a slot; where that
- * container does not go the slot goes with it and `*slot` becomes false. */
+/* place.c. The volume that holds sos-init, filled by way of a container of that image. The caller has a slot; where
+ * that container does not go the slot goes with it and `*slot` becomes false. */
 int sos_place(struct sos_pool *pool, const char *image, const struct sos_engine_call *call, bool *slot,
 	      struct sos_error *error);
 void sos_place_volume(char name[32]);
@@ -101,8 +101,8 @@ int sos_network(struct sos_pool *pool, const struct sos_engine_call *call, char 
 void sos_network_forget(struct sos_pool *pool);
 
 /* event.c. With no lock held, on a caller's thread. `sandbox_id` may be NULL. */
-void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void sos_event(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code, const char *format,
+	       ...) __attribute__((format(printf, 5, 6)));
 /* The same from the background. */
 void sos_event_later(struct sos_pool *pool, enum sos_event_type type, const char *sandbox_id, int code,
 		     const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -61,10 +61,11 @@ static int check_options(const struct sos_pool_options *o, struct sos_error *err
 		return sos_error_set(error, SOS_ERROR_INVALID, "name: 1 to 64 characters");
 	for (const char *c = o->name ? o->name : ""; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("_.-", *c))
-			return sos_error_set(error, SOS_ERROR_INVALID, "name: \"%s\" has more than letters, digits, _ . and -",
-					     o->name);
+			return sos_error_set(error, SOS_ERROR_INVALID,
+					     "name: \"%s\" has more than letters, digits, _ . and -", o->name);
 	if (o->runtime_dir && o->runtime_dir[0] != '/')
-		return sos_error_set(error, SOS_ERROR_INVALID, "runtime_dir: \"%.200s\" is not absolute", o->runtime_dir);
+		return sos_error_set(error, SOS_ERROR_INVALID, "runtime_dir: \"%.200s\" is not absolute",
+				     o->runtime_dir);
 	if (o->capacity > CAPACITY_MOST)
 		return sos_error_set(error, SOS_ERROR_INVALID, "capacity: at most %d", CAPACITY_MOST);
 	if (o->lease_ms && (o->lease_ms < LEASE_LEAST_MS || o->lease_ms > LEASE_MOST_MS))
@@ -84,9 +85,10 @@ static int check_descriptors(uint32_t capacity, struct sos_error *error)
 		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "getrlimit");
 	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= need)
 		return 0;
-	return sos_error_set(error, SOS_ERROR_LIMIT,
-			     "a capacity of %u needs %llu descriptors and RLIMIT_NOFILE allows %llu: raise it (ulimit -n %llu)",
-			     capacity, need, (unsigned long long)limit.rlim_cur, need);
+	return sos_error_set(
+		error, SOS_ERROR_LIMIT,
+		"a capacity of %u needs %llu descriptors and RLIMIT_NOFILE allows %llu: raise it (ulimit -n %llu)",
+		capacity, need, (unsigned long long)limit.rlim_cur, need);
 }
 
 static int make_name(struct sos_pool *pool, const char *asked, struct sos_error *error)
@@ -173,7 +175,8 @@ static int choose_transport(struct sos_pool *pool, uint32_t asked, const char *w
 		transport = SOS_TRANSPORT_ATTACH;
 	if (asked == SOS_TRANSPORT_AUTO && transport == asked && !pool->runtime_dir) {
 		transport = SOS_TRANSPORT_ATTACH;
-		sos_event(pool, SOS_EVENT_FALLBACK, NULL, 0, "no directory for sockets: %s; attach streams are used", why);
+		sos_event(pool, SOS_EVENT_FALLBACK, NULL, 0, "no directory for sockets: %s; attach streams are used",
+			  why);
 	}
 	atomic_store(&pool->transport, transport);
 	return 0;
@@ -222,7 +225,7 @@ int sos_pool_new(const struct sos_pool_options *options, struct sos_pool **pool,
 	if ((r = build(p, &o, &e)))
 		return sos_error_copy(error, &e);
 	bool lazy = o.flags & SOS_POOL_LAZY;
-	struct sos_engine_call call = { sos_clock_deadline(lazy ? LAZY_CONNECT_MS : CONNECT_MS), -1 };
+	struct sos_engine_call call = {sos_clock_deadline(lazy ? LAZY_CONNECT_MS : CONNECT_MS), -1};
 	r = sos_pool_complete(p, &call, &e);
 	bool later = lazy && (r == SOS_ERROR_UNREACHABLE || r == SOS_ERROR_ENGINE || r == SOS_ERROR_DEADLINE);
 	if (r && !later)

@@ -25,7 +25,7 @@ void sos_queue_clear(struct sos_queue *queue)
 
 void sos_ticket_init(struct sos_ticket *ticket, bool wants_position)
 {
-	*ticket = (struct sos_ticket){ .wants_position = wants_position };
+	*ticket = (struct sos_ticket){.wants_position = wants_position};
 	sos_list_init(&ticket->node);
 	sos_cond_init(&ticket->changed);
 }

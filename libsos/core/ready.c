@@ -76,7 +76,7 @@ static int remove_leftovers(struct sos_pool *pool, const struct sos_engine_call 
 	SOS_AUTO_FREE char *label = NULL;
 	if (asprintf(&label, SOS_LABEL_POOL "=%s", pool->name) < 0)
 		return sos_error_nomem(error);
-	const char *const labels[] = { label, NULL };
+	const char *const labels[] = {label, NULL};
 	struct sos_engine_container *containers = NULL;
 	size_t count = 0;
 	int r = sos_engine_container_list(pool->engine, labels, call, &containers, &count, error);
@@ -114,7 +114,7 @@ static int complete(struct sos_pool *pool, const struct sos_engine_call *call, s
 	int64_t soon = sos_clock_deadline(CONNECT_MS);
 	if (connect.deadline > soon)
 		connect.deadline = soon;
-	struct sos_engine_facts facts = { 0 };
+	struct sos_engine_facts facts = {0};
 	int r = sos_engine_connect(pool->engine, &connect, &facts, error);
 	if (r)
 		return r;
@@ -147,7 +147,7 @@ int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call,
 int sos_pool_ready(struct sos_pool *pool, struct sos_error *error)
 {
 	struct sos_error e = SOS_ERROR_INIT;
-	struct sos_engine_call call = { sos_clock_deadline(READY_MS), pool->abort_fd };
+	struct sos_engine_call call = {sos_clock_deadline(READY_MS), pool->abort_fd};
 	int r;
 	if (!atomic_load(&pool->completed)) {
 		if (!(r = sos_pool_complete(pool, &call, &e)))
@@ -177,7 +177,7 @@ static void attempt(struct sos_job *job)
 {
 	struct attempts *attempts = sos_list_entry(job, struct attempts, job);
 	struct sos_pool *pool = attempts->pool;
-	struct sos_engine_call call = { sos_clock_deadline(CONNECT_MS), pool->abort_fd };
+	struct sos_engine_call call = {sos_clock_deadline(CONNECT_MS), pool->abort_fd};
 	if (!sos_pool_complete(pool, &call, NULL))
 		return;
 	attempts->wait = attempts->wait * 2 < AGAIN_MOST_NS ? attempts->wait * 2 : AGAIN_MOST_NS;

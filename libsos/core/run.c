@@ -117,7 +117,7 @@ static int look_up(struct sos_run *run, const struct sos_engine_call *call, stru
 {
 	char label[64];
 	snprintf(label, sizeof(label), SOS_LABEL_NONCE "=%s", run->nonce_hex);
-	const char *const labels[] = { label, NULL };
+	const char *const labels[] = {label, NULL};
 	struct sos_engine_container *found = NULL;
 	size_t count = 0;
 	int r = sos_engine_container_list(run->pool->engine, labels, call, &found, &count, error);
@@ -146,7 +146,8 @@ int sos_run_remove(struct sos_run *run, const struct sos_engine_call *call, stru
 	int r = 0;
 	if (run->container == SOS_RUN_UNSURE && (r = look_up(run, call, error)))
 		return r;
-	if (run->container == SOS_RUN_THERE && (r = sos_engine_container_remove(run->pool->engine, run->id, call, error)))
+	if (run->container == SOS_RUN_THERE &&
+	    (r = sos_engine_container_remove(run->pool->engine, run->id, call, error)))
 		return r;
 	run->container = SOS_RUN_NONE;
 	return 0;
@@ -166,8 +167,8 @@ static const char *why_it_ended(const struct sos_engine_container *container, ch
 static void look_into(struct sos_run *run)
 {
 	struct sos_sandbox *sandbox = run->sandbox;
-	struct sos_engine_call call = { sos_clock_deadline(2000), run->pool->abort_fd };
-	struct sos_engine_container container = { 0 };
+	struct sos_engine_call call = {sos_clock_deadline(2000), run->pool->abort_fd};
+	struct sos_engine_container container = {0};
 	char text[64], reason[400];
 	bool known = !run->expired && run->id &&
 		     !sos_engine_container_inspect(run->pool->engine, run->id, &call, &container, NULL) &&
@@ -218,7 +219,7 @@ static void retire(struct sos_job *job)
 		run->look = false;
 		look_into(run);
 	}
-	struct sos_engine_call call = { sos_clock_deadline(REMOVE_MS), run->pool->abort_fd };
+	struct sos_engine_call call = {sos_clock_deadline(REMOVE_MS), run->pool->abort_fd};
 	struct sos_error error = SOS_ERROR_INIT;
 	if (sos_run_remove(run, &call, &error)) {
 		try_again(run, &error);
@@ -250,7 +251,7 @@ void sos_run_retire(struct sos_run *run)
 
 bool sos_run_discard(struct sos_run *run)
 {
-	struct sos_engine_call call = { sos_clock_deadline(DISCARD_MS), run->pool->abort_fd };
+	struct sos_engine_call call = {sos_clock_deadline(DISCARD_MS), run->pool->abort_fd};
 	struct sos_error error = SOS_ERROR_INIT;
 	if (sos_run_remove(run, &call, &error)) {
 		if (run->sandbox) {

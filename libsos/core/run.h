@@ -42,17 +42,17 @@ struct sos_run {
 	struct sos_timer lifetime, idle;
 
 	/* Under the sandbox's lock. */
-	unsigned uses;      /* calls on link and session */
-	bool lost;          /* the link said so */
-	bool ending;        /* on its way to the workers, or there */
+	unsigned uses; /* calls on link and session */
+	bool lost;     /* the link said so */
+	bool ending;   /* on its way to the workers, or there */
 	int lost_code;
-	bool expired;       /* by lifetime or idle timeout */
+	bool expired; /* by lifetime or idle timeout */
 	char reason[256];
 
 	/* The worker's; the flags are set before it is handed over. */
 	struct sos_job job;
-	bool end_link;       /* end the link's calls first */
-	bool look;           /* it ended by itself: find out why and tell */
+	bool end_link; /* end the link's calls first */
+	bool look;     /* it ended by itself: find out why and tell */
 	unsigned attempts;
 	int64_t missing_since; /* UNSURE: since when the Engine says that there is none; 0: it has not */
 };

@@ -15,8 +15,8 @@ static void make_uuid(char id[37], uint8_t b[16])
 {
 	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(id, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(id, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+		 b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spec, struct sos_sandbox **sandbox,
@@ -37,7 +37,8 @@ int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spe
 	pthread_mutex_init(&s->lock, NULL);
 	sos_cond_init(&s->changed);
 	s->state = SOS_STATE_CREATED;
-	sos_execs_init(&s->execs, (uint32_t)random[16] << 24 | (uint32_t)random[17] << 16 | (uint32_t)random[18] << 8 | random[19]);
+	sos_execs_init(&s->execs, (uint32_t)random[16] << 24 | (uint32_t)random[17] << 16 | (uint32_t)random[18] << 8 |
+					  random[19]);
 	sos_history_init(&s->history);
 	int r = sos_spec_new(spec, pool->defaults, &s->spec, error);
 	if (!r)

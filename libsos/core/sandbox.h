@@ -46,17 +46,17 @@ struct sos_sandbox {
 	pthread_cond_t changed;
 	enum sos_state state;
 	char reason[1020];
-	struct sos_starter *starter; /* while a start runs */
-	struct sos_run *run;         /* the container that commands go to; see core/run.h */
-	unsigned telling;            /* threads that run the event's callback */
-	unsigned runs;               /* containers of this sandbox that are not gone */
+	struct sos_starter *starter;   /* while a start runs */
+	struct sos_run *run;           /* the container that commands go to; see core/run.h */
+	unsigned telling;              /* threads that run the event's callback */
+	unsigned runs;                 /* containers of this sandbox that are not gone */
 	struct sos_error remove_error; /* why the last removal failed */
-	bool abandoned;              /* the pool ended before its container could be removed */
+	bool abandoned;                /* the pool ended before its container could be removed */
 	int64_t started_unix_ms, started_ns;
 	enum sos_shell shell;
 	bool has_shell; /* `shell` is known */
 	unsigned session_running, standalone_running;
-	bool judged;                 /* a judge command ran or runs: it is we who killed the shell */
+	bool judged; /* a judge command ran or runs: it is we who killed the shell */
 	int64_t idle_since;
 	uint64_t session_commands;
 	bool has_standalone_exit_code;

@@ -134,7 +134,8 @@ static int check_labels(char **labels, struct sos_error *error)
 		return r;
 	for (size_t i = 0; labels[i]; i++) {
 		if (!strncmp(labels[i], "sos.", 4))
-			return sos_error_set(error, SOS_ERROR_INVALID, "labels: names that begin with \"sos.\" are ours");
+			return sos_error_set(error, SOS_ERROR_INVALID,
+					     "labels: names that begin with \"sos.\" are ours");
 		if (strpbrk(labels[i], "\r\n") || !sos_utf8_valid(labels[i], strlen(labels[i])))
 			return sos_error_set(error, SOS_ERROR_INVALID, "labels: entry %zu is not one line of UTF-8", i);
 	}
@@ -156,8 +157,8 @@ static int check_user(const char *user, struct sos_error *error)
 	const char *colon = strchr(user, ':');
 	size_t length = colon ? (size_t)(colon - user) : strlen(user);
 	if (!is_user_part(user, length) || (colon && !is_user_part(colon + 1, strlen(colon + 1))))
-		return sos_error_set(error, SOS_ERROR_INVALID, "user: \"%.80s\" is not a name, uid, name:group or uid:gid",
-				     user);
+		return sos_error_set(error, SOS_ERROR_INVALID,
+				     "user: \"%.80s\" is not a name, uid, name:group or uid:gid", user);
 	return 0;
 }
 
@@ -187,7 +188,8 @@ static int check_numbers(const struct sos_spec *spec, struct sos_error *error)
 	if (spec->cpu_millis && (spec->cpu_millis < CPU_LEAST || spec->cpu_millis > CPU_MOST))
 		return sos_error_set(error, SOS_ERROR_INVALID, "cpu_millis: between %d and %lld, or 0 for no limit",
 				     CPU_LEAST, (long long)CPU_MOST);
-	if (spec->pids_limit && spec->pids_limit != -1 && (spec->pids_limit < PIDS_LEAST || spec->pids_limit > PIDS_MOST))
+	if (spec->pids_limit && spec->pids_limit != -1 &&
+	    (spec->pids_limit < PIDS_LEAST || spec->pids_limit > PIDS_MOST))
 		return sos_error_set(error, SOS_ERROR_INVALID, "pids_limit: between %d and %lld, or -1 for no limit",
 				     PIDS_LEAST, (long long)PIDS_MOST);
 	if (spec->lifetime_ms < 0 || spec->lifetime_ms > LIFETIME_MOST_MS)
@@ -212,14 +214,16 @@ static int copy_asked(const struct sos_sandbox_spec *asked, struct sos_spec *spe
 		return sos_error_set(error, SOS_ERROR_INVALID, "spec: its size %zu is not of a version known here",
 				     asked->size);
 	/* An empty string means what NULL does. */
-	const char *const texts[] = { a.image, a.working_directory, a.user, a.runtime };
-	char **const copies[] = { &spec->image, &spec->working_directory, &spec->user, &spec->runtime };
+	const char *const texts[] = {a.image, a.working_directory, a.user, a.runtime};
+	char **const copies[] = {&spec->image, &spec->working_directory, &spec->user, &spec->runtime};
 	int r;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if ((r = copy_string(texts[i] && *texts[i] ? texts[i] : NULL, copies[i], error)))
 			return r;
-	if ((r = copy_list("setup_commands", a.setup_commands, SETUP_MOST, SETUP_BYTES, &spec->setup_commands, error)) ||
-	    (r = copy_list("environment", a.environment, ENVIRONMENT_MOST, ENVIRONMENT_BYTES, &spec->environment, error)) ||
+	if ((r = copy_list("setup_commands", a.setup_commands, SETUP_MOST, SETUP_BYTES, &spec->setup_commands,
+			   error)) ||
+	    (r = copy_list("environment", a.environment, ENVIRONMENT_MOST, ENVIRONMENT_BYTES, &spec->environment,
+			   error)) ||
 	    (r = copy_list("labels", a.labels, LABELS_MOST, LABELS_BYTES, &spec->labels, error)))
 		return r;
 	spec->memory_bytes = a.memory_bytes;
@@ -267,8 +271,7 @@ int sos_spec_new(const struct sos_sandbox_spec *asked, const struct sos_spec *de
 		return r;
 	if ((r = fill_string(&s->image, d->image, "ubuntu:latest", error)) ||
 	    (r = fill_string(&s->working_directory, d->working_directory, "", error)) ||
-	    (r = fill_string(&s->user, d->user, "", error)) ||
-	    (r = fill_string(&s->runtime, d->runtime, "", error)))
+	    (r = fill_string(&s->user, d->user, "", error)) || (r = fill_string(&s->runtime, d->runtime, "", error)))
 		return r;
 	FILL(memory_bytes, MEMORY_DEFAULT);
 	FILL(cpu_millis, 0);

@@ -35,7 +35,11 @@ static void tell(struct start *start, enum sos_phase phase, const char *text, in
 	if (!start->options.progress)
 		return;
 	struct sos_progress progress = {
-		.size = sizeof(progress), .text = text, .current = current, .total = total, .phase = phase,
+		.size = sizeof(progress),
+		.text = text,
+		.current = current,
+		.total = total,
+		.phase = phase,
 	};
 	start->options.progress(start->options.progress_data, &progress);
 }
@@ -145,9 +149,9 @@ static int wait_for_slot(struct start *start, struct sos_error *error)
 	int64_t deadline = sos_clock_deadline(start->options.queue_timeout_ms);
 	/* Under the lock: a cancel before it is seen here, one after it finds the ticket in the queue. */
 	pthread_mutex_lock(&sandbox->lock);
-	int r = start->starter.cancelled ?
-			sos_error_set(error, start->starter.cancelled, "cancelled") :
-			sos_queue_enter(&pool->queue, ticket, start->options.queue_timeout_ms >= 0, error);
+	int r = start->starter.cancelled
+			? sos_error_set(error, start->starter.cancelled, "cancelled")
+			: sos_queue_enter(&pool->queue, ticket, start->options.queue_timeout_ms >= 0, error);
 	pthread_mutex_unlock(&sandbox->lock);
 	if (r == SOS_QUEUE_WAITING)
 		sos_event(pool, SOS_EVENT_QUEUED, sandbox->id, 0, "waits for a slot, place %u",
@@ -355,7 +359,7 @@ static int go(struct start *start, struct sos_error *error)
 	if ((r = wait_for_slot(start, error)) || (r = move(start, SOS_STATE_STARTING, error)))
 		return r;
 	int64_t timeout = start->options.timeout_ms > 0 ? start->options.timeout_ms : TIMEOUT_DEFAULT_MS;
-	l->call = (struct sos_engine_call){ sos_clock_deadline(timeout), start->starter.cancel_fd };
+	l->call = (struct sos_engine_call){sos_clock_deadline(timeout), start->starter.cancel_fd};
 	tell(start, SOS_PHASE_STARTING, "", 0, 0);
 	if ((r = sos_pool_complete(l->pool, &l->call, error)) || (r = have_image(start, error)) ||
 	    (r = launch(start, error)) || (r = run_setup(start, error)) || (r = commit(start, error))) {
@@ -367,7 +371,7 @@ static int go(struct start *start, struct sos_error *error)
 
 int sos_sandbox_start(struct sos_sandbox *sandbox, const struct sos_start_options *options, struct sos_error *error)
 {
-	struct start start = { .options = SOS_START_OPTIONS_INIT };
+	struct start start = {.options = SOS_START_OPTIONS_INIT};
 	start.launch.pool = sandbox->pool;
 	start.launch.sandbox = sandbox;
 	start.launch.starter = &start.starter;

@@ -98,9 +98,10 @@ static int wait_stopped(struct sos_sandbox *sandbox, struct sos_error *error)
 	while (sandbox->state != SOS_STATE_STOPPED) {
 		/* A callback of the very start that is to end: nothing happens before it returns. */
 		if (sandbox->starter && pthread_equal(sandbox->starter->thread, pthread_self()))
-			return sos_error_set(error, SOS_ERROR_STATE,
-					     "stop sandbox %.8s: it is being stopped, which ends when this callback returns",
-					     sandbox->id);
+			return sos_error_set(
+				error, SOS_ERROR_STATE,
+				"stop sandbox %.8s: it is being stopped, which ends when this callback returns",
+				sandbox->id);
 		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline)
 			return not_removed(sandbox, "trying goes on", error);
 	}

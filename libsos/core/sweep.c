@@ -21,14 +21,15 @@
 
 void sos_sweep_directory(const char *path)
 {
-	static const char *const files[] = { "s", "nonce" };
+	static const char *const files[] = {"s", "nonce"};
 	DIR *dir = opendir(path);
 	if (!dir)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		if (entry->d_name[0] == '.')
 			continue;
-		SOS_AUTO_CLOSE int sub = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		SOS_AUTO_CLOSE int sub =
+			openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			continue;
 		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -43,7 +44,7 @@ static int remove_network_of(struct sos_pool *pool, const char *name, const stru
 {
 	char label[96];
 	snprintf(label, sizeof(label), SOS_LABEL_POOL "=%s", name);
-	const char *const labels[] = { label, NULL };
+	const char *const labels[] = {label, NULL};
 	struct sos_engine_container *containers = NULL;
 	size_t count = 0, networks = 0;
 	char **ids = NULL;
@@ -65,7 +66,7 @@ static int remove_network_of(struct sos_pool *pool, const char *name, const stru
 static void sweep(struct sos_job *job)
 {
 	struct sos_pool *pool = sos_list_entry(job, struct sos_pool, sweep);
-	struct sos_engine_call call = { sos_clock_deadline(SWEEP_MS), pool->abort_fd };
+	struct sos_engine_call call = {sos_clock_deadline(SWEEP_MS), pool->abort_fd};
 	DIR *dir = opendir(pool->runtime_dir);
 	if (!dir)
 		return;

@@ -12,7 +12,7 @@
 #define RECORD_COST (sizeof(struct sos_record) + sizeof(struct sos_result) + sizeof(void *))
 
 struct sos_record {
-	atomic_int references; /* one of the history, one of each snapshot */
+	atomic_int references;     /* one of the history, one of each snapshot */
 	struct sos_result *result; /* of the history, changed under the sandbox's lock; snapshots have their own */
 	size_t bytes;              /* that `result` keeps */
 	int64_t timestamp_ms;
@@ -51,7 +51,7 @@ void sos_record_unref(struct sos_record *record)
 
 void sos_history_init(struct sos_history *history)
 {
-	*history = (struct sos_history){ 0 };
+	*history = (struct sos_history){0};
 }
 
 static struct sos_record **at(const struct sos_history *history, size_t index)

@@ -20,9 +20,9 @@ struct sos_record;
 struct sos_history {
 	struct sos_record **records; /* a ring of `capacity` */
 	size_t first, count, capacity;
-	size_t stripped;             /* so many of the first have no output any more */
+	size_t stripped; /* so many of the first have no output any more */
 	size_t output_bytes, command_bytes;
-	uint64_t dropped;            /* entries that are gone: index of the first one kept */
+	uint64_t dropped; /* entries that are gone: index of the first one kept */
 };
 
 void sos_history_init(struct sos_history *history);

@@ -81,7 +81,8 @@ void sos_run_watch(struct sos_run *run)
 	sos_timer_init(&run->idle, maybe_idle);
 	sos_timer_set(run->pool->loop, &run->lifetime, sandbox->started_ns + sandbox->spec->lifetime_ms * 1000000);
 	if (sandbox->spec->idle_timeout_ms)
-		sos_timer_set(run->pool->loop, &run->idle, sandbox->idle_since + sandbox->spec->idle_timeout_ms * 1000000);
+		sos_timer_set(run->pool->loop, &run->idle,
+			      sandbox->idle_since + sandbox->spec->idle_timeout_ms * 1000000);
 }
 
 void sos_run_lost(void *data, int code, const char *reason)

@@ -10,7 +10,7 @@
 #include "util/error.h"
 #include "util/guard.h"
 
-struct fake_world fake = { .lock = PTHREAD_MUTEX_INITIALIZER };
+struct fake_world fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct {
 	int code, times;
@@ -62,9 +62,9 @@ int fake_hang(enum fake_step step, int64_t deadline, int cancel_fd, int ended_fd
 	steps[step].calls++;
 	bool hangs = steps[step].hangs;
 	struct pollfd fds[3] = {
-		{ .fd = steps[step].gate, .events = POLLIN },
-		{ .fd = cancel_fd, .events = POLLIN },
-		{ .fd = ended_fd, .events = POLLIN },
+		{.fd = steps[step].gate, .events = POLLIN},
+		{.fd = cancel_fd, .events = POLLIN},
+		{.fd = ended_fd, .events = POLLIN},
 	};
 	steps[step].hanging += hangs;
 	pthread_cond_broadcast(&changed);

@@ -179,7 +179,8 @@ int sos_session_exec(struct sos_session *session, const struct sos_command *comm
 {
 	int r = fake_hang(FAKE_EXEC, SOS_CLOCK_NEVER, cancel_fd, session->link->ended_fd, error);
 	if (r && r != SOS_ERROR_CANCELLED)
-		return r == SOS_ERROR_ENDED ? sos_error_set(error, session->link->code, "%s", session->link->reason) : r;
+		return r == SOS_ERROR_ENDED ? sos_error_set(error, session->link->code, "%s", session->link->reason)
+					    : r;
 	struct sos_result *got = sos_result_new(command->exec_id, false, false);
 	got->timed_out = r == SOS_ERROR_CANCELLED;
 	sos_buffer_append(&got->output, command->text, command->text_length);

@@ -77,7 +77,7 @@ uint32_t pool_test_state(struct sos_sandbox *sandbox)
 
 struct sos_pool_stats pool_test_stats(struct sos_pool *pool)
 {
-	struct sos_pool_stats stats = { .size = sizeof(stats) };
+	struct sos_pool_stats stats = {.size = sizeof(stats)};
 	sos_pool_get_stats(pool, &stats);
 	return stats;
 }

@@ -111,7 +111,7 @@ END_TEST
 START_TEST(failures)
 {
 	struct sos_execs execs;
-	struct sos_error error = { SOS_ERROR_LOST, "gone" };
+	struct sos_error error = {SOS_ERROR_LOST, "gone"};
 	sos_execs_init(&execs, 1);
 	struct sos_exec *exec = sos_execs_add(&execs, "kept");
 	sos_execs_fail(&execs, exec, &error, true);
@@ -141,7 +141,7 @@ static void record(struct sos_history *history, const char *command, size_t byte
 
 START_TEST(in_order_of_the_session)
 {
-	static const uint64_t arrival[] = { 1, 2, 4, 3, 6, 5, 7 };
+	static const uint64_t arrival[] = {1, 2, 4, 3, 6, 5, 7};
 	struct sos_history history;
 	sos_history_init(&history);
 	char command[16];

@@ -50,7 +50,7 @@ START_TEST(stop_ends_commands)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_start(pool);
-	struct call command = { .command = "sleep" }, stops[4] = { 0 };
+	struct call command = {.command = "sleep"}, stops[4] = {0};
 	fake_block(FAKE_EXEC);
 	pool_test_launch(&command, sandbox, pool_test_exec_thread);
 	fake_wait_blocked(FAKE_EXEC, 1);
@@ -74,11 +74,11 @@ START_TEST(same_exec_id)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_start(pool);
-	struct call calls[3] = { 0 };
+	struct call calls[3] = {0};
 	struct sos_result *result = NULL;
 	fake_block(FAKE_EXEC);
 	for (int i = 0; i < 3; i++) {
-		calls[i] = (struct call){ .command = "one", .exec_id = "same" };
+		calls[i] = (struct call){.command = "one", .exec_id = "same"};
 		pool_test_launch(&calls[i], sandbox, pool_test_exec_thread);
 	}
 	fake_wait_blocked(FAKE_EXEC, 1);
@@ -111,7 +111,7 @@ START_TEST(session_ends)
 	ck_assert_uint_eq(pool_test_state(sandbox), SOS_STATE_EXITED);
 	ck_assert_int_eq(sos_sandbox_run(sandbox, "x", &result, NULL), SOS_ERROR_STATE);
 	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
-	const char *const argv[] = { "true", NULL };
+	const char *const argv[] = {"true", NULL};
 	options.argv = argv;
 	options.flags = SOS_EXEC_STANDALONE;
 	ck_assert_int_eq(sos_sandbox_exec(sandbox, &options, &result, NULL), 0);
@@ -125,7 +125,7 @@ START_TEST(container_goes_by_itself)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_start(pool), *next = pool_test_make(pool);
-	struct call command = { .command = "sleep" }, waits = { 0 };
+	struct call command = {.command = "sleep"}, waits = {0};
 	pool_test_launch(&waits, next, pool_test_start_thread);
 	pool_test_wait_event(SOS_EVENT_QUEUED, 1);
 	fake_block(FAKE_EXEC);
@@ -179,7 +179,7 @@ START_TEST(busy_is_not_idle)
 	struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = NULL;
-	struct call command = { .command = "sleep" };
+	struct call command = {.command = "sleep"};
 	spec.idle_timeout_ms = 60;
 	ck_assert_int_eq(sos_sandbox_create(pool, &spec, &sandbox, NULL), 0);
 	fake_block(FAKE_EXEC);
@@ -245,7 +245,7 @@ START_TEST(closing)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_start(pool), *queued = pool_test_make(pool), *late = NULL;
-	struct call command = { .command = "sleep" }, waits = { 0 };
+	struct call command = {.command = "sleep"}, waits = {0};
 	fake_block(FAKE_EXEC);
 	pool_test_launch(&command, sandbox, pool_test_exec_thread);
 	fake_wait_blocked(FAKE_EXEC, 1);
@@ -268,7 +268,7 @@ START_TEST(free_with_calls_running)
 {
 	struct sos_pool *pool = pool_test_make_pool(3);
 	struct sos_sandbox *sandbox = pool_test_start(pool), *starting = pool_test_make(pool);
-	struct call command = { .command = "sleep" }, begins = { 0 };
+	struct call command = {.command = "sleep"}, begins = {0};
 	fake_block(FAKE_EXEC);
 	fake_block(FAKE_SET_UP);
 	pool_test_launch(&command, sandbox, pool_test_exec_thread);
@@ -339,7 +339,7 @@ static void stop_own(void *data, const struct sos_progress *progress)
 START_TEST(start_that_stops_itself)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
-	struct call call = { .sandbox = pool_test_make(pool) };
+	struct call call = {.sandbox = pool_test_make(pool)};
 	struct sos_start_options options = SOS_START_OPTIONS_INIT;
 	options.progress = stop_own;
 	options.progress_data = &call;
@@ -356,7 +356,7 @@ START_TEST(free_is_bounded)
 {
 	struct sos_pool *pool = pool_test_make_pool(2);
 	struct sos_sandbox *sandbox = pool_test_start(pool), *other = pool_test_start(pool);
-	struct call stop = { 0 };
+	struct call stop = {0};
 	fake_block(FAKE_REMOVE);
 	pool_test_launch(&stop, other, pool_test_stop_thread);
 	fake_wait_blocked(FAKE_REMOVE, 1);
@@ -379,7 +379,7 @@ static void *churn(void *data)
 	uint32_t random = (uint32_t)(uintptr_t)&random;
 	for (int i = 0; i < 40; i++) {
 		struct sos_sandbox *sandbox = pool_test_make(pool);
-		struct call begins = { 0 };
+		struct call begins = {0};
 		struct sos_result *result = NULL;
 		begins.options.queue_timeout_ms = unit_random(&random) % 50 + 1;
 		pool_test_launch(&begins, sandbox, pool_test_start_thread);
@@ -387,7 +387,8 @@ static void *churn(void *data)
 			sos_sandbox_cancel_start(sandbox);
 		if (unit_random(&random) % 4 == 0)
 			sos_sandbox_stop(sandbox, 0, NULL);
-		if (!pool_test_finish(&begins) && !sos_sandbox_run(sandbox, unit_random(&random) % 2 ? "x" : "exit 1", &result, NULL))
+		if (!pool_test_finish(&begins) &&
+		    !sos_sandbox_run(sandbox, unit_random(&random) % 2 ? "x" : "exit 1", &result, NULL))
 			sos_result_unref(result);
 		pool_test_state(sandbox);
 		pool_test_stats(pool);
@@ -433,9 +434,10 @@ START_TEST(options)
 	o = pool_test_options_of(1);
 	o.runtime_dir = "relative";
 	ck_assert_int_eq(sos_pool_new(&o, &pool, &error), SOS_ERROR_INVALID);
-	o.runtime_dir = "/a/directory/whose/name/is/much/too/long/for/a/socket/to/be/made/somewhere/below/it/in/a/nonce";
+	o.runtime_dir =
+		"/a/directory/whose/name/is/much/too/long/for/a/socket/to/be/made/somewhere/below/it/in/a/nonce";
 	ck_assert_int_eq(sos_pool_new(&o, &pool, &error), SOS_ERROR_LIMIT);
-	struct rlimit limit, few = { 100, 4096 };
+	struct rlimit limit, few = {100, 4096};
 	getrlimit(RLIMIT_NOFILE, &limit);
 	few.rlim_max = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &few);

@@ -69,7 +69,7 @@ START_TEST(first_come_first_served)
 	sos_ticket_init(&first, false);
 	ck_assert_int_eq(sos_queue_enter(&queue, &first, false, NULL), 0);
 	for (int i = 0; i < N; i++) {
-		waiters[i] = (struct waiter){ .queue = &queue, .deadline = SOS_CLOCK_NEVER, .turn = &turn };
+		waiters[i] = (struct waiter){.queue = &queue, .deadline = SOS_CLOCK_NEVER, .turn = &turn};
 		sos_ticket_init(&waiters[i].ticket, i % 2);
 		ck_assert_int_eq(sos_queue_enter(&queue, &waiters[i].ticket, true, NULL), SOS_QUEUE_WAITING);
 		ck_assert_uint_eq(sos_queue_position(&queue, &waiters[i].ticket), i + 1);
@@ -96,7 +96,7 @@ START_TEST(leaving)
 	struct sos_ticket first, late, cancelled, last;
 	struct sos_error error = SOS_ERROR_INIT;
 	sos_queue_init(&queue, 1, 10);
-	struct sos_ticket *all[] = { &first, &late, &cancelled, &last };
+	struct sos_ticket *all[] = {&first, &late, &cancelled, &last};
 	for (int i = 0; i < 4; i++) {
 		sos_ticket_init(all[i], all[i] == &last);
 		ck_assert_int_eq(sos_queue_enter(&queue, all[i], true, &error), i ? SOS_QUEUE_WAITING : 0);
@@ -172,7 +172,7 @@ static void *storm(void *data)
 
 START_TEST(storm_of_starts)
 {
-	struct storm s = { 0 };
+	struct storm s = {0};
 	pthread_t threads[16];
 	sos_queue_init(&s.queue, 3, 8);
 	for (int i = 0; i < 16; i++)

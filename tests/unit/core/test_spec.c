@@ -23,7 +23,11 @@ static void refuse(struct sos_sandbox_spec asked, const char *field)
 	ck_assert_msg(!strncmp(error.message, field, strlen(field)), "%s", error.message);
 }
 
-#define SPEC(...) (struct sos_sandbox_spec){ .size = sizeof(struct sos_sandbox_spec), __VA_ARGS__ }
+#define SPEC(...)                                                                                                      \
+	(struct sos_sandbox_spec)                                                                                      \
+	{                                                                                                              \
+		.size = sizeof(struct sos_sandbox_spec), __VA_ARGS__                                                   \
+	}
 
 START_TEST(library_defaults)
 {
@@ -62,11 +66,12 @@ END_TEST
 
 START_TEST(pool_defaults)
 {
-	const char *const environment[] = { "SECRET=x", NULL };
+	const char *const environment[] = {"SECRET=x", NULL};
 	struct sos_spec *defaults = NULL;
 	ck_assert_int_eq(sos_spec_defaults(&SPEC(.image = "busybox:1", .memory_bytes = -1, .lifetime_ms = 5000,
 						 .environment = environment),
-					   &defaults, NULL), 0);
+					   &defaults, NULL),
+			 0);
 	struct sos_spec *s = make(&SPEC(.lifetime_ms = 7000), defaults);
 	ck_assert_str_eq(s->image, "busybox:1");
 	ck_assert_int_eq(s->memory_bytes, -1);
@@ -80,7 +85,7 @@ END_TEST
 START_TEST(copies_deeply)
 {
 	char image[] = "ubuntu:22.04", pair[] = "NAME=some=value", command[] = "cd /x";
-	const char *environment[] = { pair, NULL }, *setup[] = { command, NULL };
+	const char *environment[] = {pair, NULL}, *setup[] = {command, NULL};
 	struct sos_spec *s = make(&SPEC(.image = image, .environment = environment, .setup_commands = setup), NULL);
 	image[0] = pair[0] = command[0] = 'X';
 	environment[0] = setup[0] = NULL;
@@ -94,9 +99,9 @@ END_TEST
 
 START_TEST(refuses)
 {
-	const char *const no_name[] = { "=x", NULL }, *const no_equals[] = { "A=1", "B", NULL };
-	const char *const ours[] = { "sos.pool=x", NULL }, *const lines[] = { "a=b\nc", NULL };
-	const char *const bytes[] = { "a=\xff", NULL };
+	const char *const no_name[] = {"=x", NULL}, *const no_equals[] = {"A=1", "B", NULL};
+	const char *const ours[] = {"sos.pool=x", NULL}, *const lines[] = {"a=b\nc", NULL};
+	const char *const bytes[] = {"a=\xff", NULL};
 	refuse(SPEC(.image = "Not An Image"), "image");
 	refuse(SPEC(.environment = no_name), "environment");
 	refuse(SPEC(.environment = no_equals), "environment");
@@ -127,7 +132,7 @@ START_TEST(bounds_lists)
 	static char big[70000];
 	memset(big, 'x', sizeof(big) - 1);
 	big[1] = '=';
-	const char *const environment[] = { big, NULL };
+	const char *const environment[] = {big, NULL};
 	refuse(SPEC(.environment = environment), "environment");
 	refuse(SPEC(.labels = environment), "labels");
 }
@@ -139,7 +144,7 @@ START_TEST(sizes)
 	struct {
 		struct sos_sandbox_spec spec;
 		uint64_t later;
-	} newer = { .spec = SPEC(.image = "a"), .later = 0 };
+	} newer = {.spec = SPEC(.image = "a"), .later = 0};
 	newer.spec.size = sizeof(newer);
 	struct sos_spec *s = make(&newer.spec, NULL);
 	sos_spec_free(s);

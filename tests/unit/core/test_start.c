@@ -11,10 +11,10 @@
 START_TEST(every_step_fails)
 {
 	static const enum fake_step at[] = {
-		FAKE_IMAGE, FAKE_VOLUME, FAKE_SIZE, FAKE_PUT, FAKE_NETWORK, FAKE_CREATE, FAKE_ATTACH, FAKE_START,
-		FAKE_INSPECT, FAKE_LINK, FAKE_WAIT, FAKE_SET_UP, FAKE_OPEN,
+		FAKE_IMAGE, FAKE_VOLUME,  FAKE_SIZE, FAKE_PUT,  FAKE_NETWORK, FAKE_CREATE, FAKE_ATTACH,
+		FAKE_START, FAKE_INSPECT, FAKE_LINK, FAKE_WAIT, FAKE_SET_UP,  FAKE_OPEN,
 	};
-	static const int codes[] = { SOS_ERROR_ENGINE, SOS_ERROR_UNREACHABLE, SOS_ERROR_LOST, SOS_ERROR_MEMORY };
+	static const int codes[] = {SOS_ERROR_ENGINE, SOS_ERROR_UNREACHABLE, SOS_ERROR_LOST, SOS_ERROR_MEMORY};
 	enum fake_step step = at[_i / 8];
 	int code = codes[_i % 8 / 2];
 	struct sos_pool *pool = pool_test_make_pool(1);
@@ -38,13 +38,13 @@ END_TEST
 START_TEST(every_step_hangs)
 {
 	static const enum fake_step at[] = {
-		FAKE_IMAGE, FAKE_PULL, FAKE_VOLUME, FAKE_SIZE, FAKE_PUT, FAKE_NETWORK, FAKE_CREATE, FAKE_ATTACH, FAKE_START,
-		FAKE_INSPECT, FAKE_WAIT, FAKE_SET_UP, FAKE_OPEN,
+		FAKE_IMAGE,  FAKE_PULL,  FAKE_VOLUME,  FAKE_SIZE, FAKE_PUT,    FAKE_NETWORK, FAKE_CREATE,
+		FAKE_ATTACH, FAKE_START, FAKE_INSPECT, FAKE_WAIT, FAKE_SET_UP, FAKE_OPEN,
 	};
 	enum fake_step step = at[_i / 3];
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_make(pool);
-	struct call call = { 0 };
+	struct call call = {0};
 	int want = SOS_ERROR_CANCELLED;
 	fake_images_missing(step == FAKE_PULL);
 	fake_block(step);
@@ -71,7 +71,8 @@ END_TEST
 
 START_TEST(setup_commands)
 {
-	const char *const good[] = { "a", "b", NULL }, *const bad[] = { "fail 3", NULL }, *const leaves[] = { "exit 0", NULL };
+	const char *const good[] = {"a", "b", NULL}, *const bad[] = {"fail 3", NULL},
+			  *const leaves[] = {"exit 0", NULL};
 	struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = NULL;
@@ -89,7 +90,7 @@ START_TEST(setup_commands)
 	spec.setup_commands = good;
 	ck_assert_int_eq(sos_sandbox_create(pool, &spec, &sandbox, NULL), 0);
 	/* It obeys cancel too. */
-	struct call call = { 0 };
+	struct call call = {0};
 	fake_block(FAKE_EXEC);
 	pool_test_launch(&call, sandbox, pool_test_start_thread);
 	fake_wait_blocked(FAKE_EXEC, 1);
@@ -123,7 +124,8 @@ END_TEST
 START_TEST(mends_what_is_gone)
 {
 	static const char *const words[] = {
-		"exec: \"/.sos/sos-init\": stat /.sos/sos-init: no such file or directory: unknown", "network sos-unit not found",
+		"exec: \"/.sos/sos-init\": stat /.sos/sos-init: no such file or directory: unknown",
+		"network sos-unit not found",
 	};
 	struct sos_pool *pool = pool_test_make_pool(2);
 	struct sos_sandbox *first = pool_test_start(pool), *second;
@@ -146,7 +148,7 @@ START_TEST(slots_are_bounded)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *holder = pool_test_start(pool), *others[3];
-	struct call calls[3] = { 0 };
+	struct call calls[3] = {0};
 	struct sos_start_options now = SOS_START_OPTIONS_INIT;
 	now.queue_timeout_ms = -1;
 	for (int i = 0; i < 3; i++) {
