@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/driver.h"
+
+#include <stdio.h>
+
+#include "unit.h"
+
+/* All of `data`, given in two pieces split at `at`: the records found, as sequence numbers. */
+static unsigned parse_split(const char *data, size_t length, size_t at, struct sos_record records[8])
+{
+	char pending[4096];
+	size_t have = 0;
+	unsigned found_count = 0;
+	size_t ends[2] = { at, length };
+	size_t from = 0;
+	for (int i = 0; i < 2; i++) {
+		memcpy(pending + have, data + from, ends[i] - from);
+		have += ends[i] - from;
+		from = ends[i];
+		for (;;) {
+			bool found;
+			struct sos_record record;
+			char *exact = unit_exact(pending, have);
+			size_t used = have ? sos_record_parse(exact, have, &record, &found) : 0;
+			free(exact);
+			if (!used)
+				break;
+			ck_assert_uint_le(used, have);
+			if (found)
+				records[found_count++] = record;
+			memmove(pending, pending + used, have - used);
+			have -= used;
+		}
+	}
+	return found_count;
+}
+
+START_TEST(a_record_at_every_split)
+{
+	static const char data[] = "\0S12 130 himBHs 4711\0\0S13 0 hB \0";
+	size_t length = sizeof(data) - 1;
+	for (size_t at = 0; at <= length; at++) {
+		struct sos_record records[8];
+		ck_assert_uint_eq(parse_split(data, length, at, records), 2);
+		ck_assert_uint_eq(records[0].sequence, 12);
+		ck_assert_int_eq(records[0].code, 130);
+		ck_assert_uint_eq(records[0].last, 4711);
+		ck_assert_str_eq(records[0].flags, "himBHs");
+		ck_assert_uint_eq(records[1].sequence, 13);
+		ck_assert_uint_eq(records[1].last, 0);
+	}
+}
+END_TEST
+
+START_TEST(junk_is_passed_over)
+{
+	static const struct {
+		const char *data;
+		size_t length;
+	} junk[] = {
+#define JUNK(s) { s, sizeof(s) - 1 }
+		JUNK("noise"), JUNK("\0"), JUNK("\0\0"), JUNK("\0noise\0"), JUNK("\0S\0"), JUNK("\0S1\0"), JUNK("\0S1 \0"),
+		JUNK("\0S1 256 h \0"), JUNK("\0S-1 0 h \0"), JUNK("\0S1 0\0"), JUNK("\0S1 0 h x\0"),
+		JUNK("\0S1 0 h 99999999999\0"), JUNK("\0S99999999999999999999 0 h \0"), JUNK("\0E1 0 h \0"),
+		JUNK("\0S1 0 hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh \0"),
+	};
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
+		char data[256];
+		memcpy(data, junk[i].data, junk[i].length);
+		memcpy(data + junk[i].length, "\0S7 3 h 5\0", 10);
+		for (size_t at = 0; at <= junk[i].length + 10; at++) {
+			struct sos_record records[8];
+			ck_assert_msg(parse_split(data, junk[i].length + 10, at, records) == 1, "junk %zu, split %zu", i, at);
+			ck_assert_uint_eq(records[0].sequence, 7);
+			ck_assert_int_eq(records[0].code, 3);
+		}
+	}
+}
+END_TEST
+
+START_TEST(a_record_without_end_is_not_kept_for_ever)
+{
+	char data[600] = { 0, 'S' };
+	struct sos_record record;
+	bool found;
+	memset(data + 2, '1', sizeof(data) - 2);
+	ck_assert_uint_eq(sos_record_parse(data, sizeof(data), &record, &found), sizeof(data));
+	ck_assert(!found);
+}
+END_TEST
+
+/* Every line must fit the one-page command pipe together with what may still be in it. */
+START_TEST(lines_are_short_and_whole)
+{
+	struct sos_record before = { .code = 255, .last = UINT32_MAX };
+	strcpy(before.flags, "abefhkmnptuvxBCEHPTs");
+	for (int d = SOS_DIALECT_BASH; d < SOS_DIALECT_NONE; d++) {
+		char line[SOS_DRIVER_LINE];
+		size_t lengths[] = {
+			sos_driver_open(line, (enum sos_dialect)d, UINT64_MAX / 20),
+			sos_driver_again(line, (enum sos_dialect)d, UINT64_MAX / 20),
+			sos_driver_repair(line, (enum sos_dialect)d, UINT64_MAX / 20),
+			sos_driver_run(line, (enum sos_dialect)d, UINT64_MAX / 20, &before),
+		};
+		for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+			ck_assert_msg(lengths[i] > 0 && lengths[i] < SOS_DRIVER_LINE, "dialect %d, line %zu", d, i);
+		ck_assert_int_eq(line[lengths[3] - 1], '\n');
+	}
+}
+END_TEST
+
+START_TEST(options_are_put_back_and_status_is_restored)
+{
+	char line[SOS_DRIVER_LINE];
+	struct sos_record plain = { .code = 0, .flags = "himBs" };
+	struct sos_record failed = { .code = 9, .flags = "himBs" };
+	struct sos_record traced = { .code = 9, .flags = "himxBs" };
+	struct sos_record broken = { .code = 2, .flags = "himBs" };
+	ck_assert_uint_eq(sos_driver_prefix(line, SOS_DIALECT_BASH, &plain), 0);
+	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &plain)] = 0;
+	ck_assert_int_eq(line[0], '{');
+	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &failed)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "/proc/self/fd/238 9&&"));
+	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &traced)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "set +xv\n"));
+	ck_assert_ptr_null(strstr(line, "/proc/self/fd/238"));
+	line[sos_driver_prefix(line, SOS_DIALECT_BASH, &traced)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "set -x;"));
+	ck_assert_ptr_nonnull(strstr(line, "/proc/self/fd/238 9"));
+	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &broken)] = 0;
+	ck_assert_int_eq(strncmp(line, ";;\n", 3), 0);
+}
+END_TEST
+
+START_TEST(shells_and_their_dialects)
+{
+	ck_assert_int_eq(sos_driver_first(SOS_SHELL_BASH), SOS_DIALECT_BASH);
+	ck_assert_int_eq(sos_driver_first(SOS_SHELL_SH), SOS_DIALECT_SH);
+	ck_assert_int_eq(sos_driver_first(SOS_SHELL_NONE), SOS_DIALECT_NONE);
+	ck_assert_int_eq(sos_driver_next(SOS_DIALECT_SH), SOS_DIALECT_SH_LOW);
+	ck_assert_int_eq(sos_driver_next(SOS_DIALECT_SH_LOW), SOS_DIALECT_NONE);
+	ck_assert_int_eq(sos_driver_next(SOS_DIALECT_BASH), SOS_DIALECT_NONE);
+}
+END_TEST
+
+UNIT_MAIN("driver", a_record_at_every_split, junk_is_passed_over, a_record_without_end_is_not_kept_for_ever,
+	  lines_are_short_and_whole, options_are_put_back_and_status_is_restored, shells_and_their_dialects)
