@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "engine/call.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
@@ -90,7 +91,7 @@ static int wait_for(struct sos_channel *channel, short events, const struct sos_
 		int n = poll(p, 2, sos_clock_poll_ms(call->deadline));
 		if (n < 0 && errno != EINTR)
 			return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "poll");
-		int r = sos_transport_check(channel->address, call, error);
+		int r = sos_call_check(call, channel->address, error);
 		if (r < 0)
 			return r;
 		if (n > 0 && p[0].revents)

@@ -13,7 +13,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "engine/call.h"
 #include "engine/cloexec.h"
 #include "engine/sigpipe.h"
 #include "util/clock.h"
@@ -175,24 +175,24 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* libcurl copies. NULL: stays unset. */
+static CURLcode set_text(CURL *easy, CURLoption option, const char *value)
+{
+	return value ? curl_easy_setopt(easy, option, value) : CURLE_OK;
+}
+
 static CURLcode set_common(CURL *easy, const struct sos_address *address, const char *path, char *message)
 {
 	char *url = NULL;
 	if (asprintf(&url, "%s%s", address->base_url, path) < 0)
 		return CURLE_OUT_OF_MEMORY;
-	CURLcode code = curl_easy_setopt(easy, CURLOPT_URL, url); /* copies */
+	CURLcode code = set_text(easy, CURLOPT_URL, url);
 	free(url);
-	if (code == CURLE_OK && address->socket_path)
-		code = curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, address->socket_path);
-	if (code == CURLE_OK && address->tls)
-		code = curl_easy_setopt(easy, CURLOPT_CAINFO, address->ca);
-	if (code == CURLE_OK && address->tls)
-		code = curl_easy_setopt(easy, CURLOPT_SSLCERT, address->cert);
-	if (code == CURLE_OK && address->tls)
-		code = curl_easy_setopt(easy, CURLOPT_SSLKEY, address->key);
-	if (code == CURLE_OK)
-		code = curl_easy_setopt(easy, CURLOPT_PROXY,
-					""); /* an Engine is not a web page: no proxies of the environment */
+	code = code ? code : set_text(easy, CURLOPT_UNIX_SOCKET_PATH, address->socket_path);
+	code = code ? code : set_text(easy, CURLOPT_CAINFO, address->ca);
+	code = code ? code : set_text(easy, CURLOPT_SSLCERT, address->cert);
+	code = code ? code : set_text(easy, CURLOPT_SSLKEY, address->key);
+	code = code ? code : set_text(easy, CURLOPT_PROXY, ""); /* an Engine is no web page: not the environment's */
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -244,21 +244,6 @@ static int curl_error(const struct sos_address *a, CURL *easy, CURLcode code, co
 
 /* ---- waiting ---- */
 
-static bool readable(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	return fd >= 0 && poll(&p, 1, 0) > 0;
-}
-
-int sos_transport_check(const struct sos_address *a, const struct sos_engine_call *call, struct sos_error *error)
-{
-	if (readable(call->cancel_fd))
-		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
-	if (sos_clock_poll_ms(call->deadline) == 0)
-		return sos_error_set(error, SOS_ERROR_DEADLINE, "Docker Engine at %s: no answer in time", a->text);
-	return 0;
-}
-
 /* Drive the slot's transfer to its end. `*code` is libcurl's word on it. */
 static int drive(struct slot *slot, const struct sos_address *a, const struct sos_engine_call *call, CURLcode *code,
 		 struct sos_error *error)
@@ -266,7 +251,7 @@ static int drive(struct slot *slot, const struct sos_address *a, const struct so
 	struct curl_waitfd cancel = { .fd = call->cancel_fd, .events = CURL_WAIT_POLLIN };
 	unsigned int extra = call->cancel_fd >= 0 ? 1 : 0;
 	for (;;) {
-		int running = 0, r = sos_transport_check(a, call, error);
+		int running = 0, r = sos_call_check(call, a, error);
 		if (r < 0)
 			return r;
 		CURLMcode m = curl_multi_perform(slot->multi, &running);
@@ -393,7 +378,7 @@ int sos_transport_request(struct sos_transport_client *client, const struct sos_
 	const struct sos_address *a = &client->address;
 	struct sos_sigpipe guard;
 	struct curl_slist *fields = NULL;
-	int r = sos_transport_check(a, call, error);
+	int r = sos_call_check(call, a, error);
 	if (r < 0)
 		return r;
 	struct slot *slot = slot_take(client);
@@ -488,29 +473,23 @@ void sos_transport_disconnect(struct sos_transport_connection *connection)
 	*connection = (struct sos_transport_connection){ .fd = -1 };
 }
 
-static ssize_t tls_result(CURLcode code, size_t n)
+/* Into `to` or out of `from`. */
+static ssize_t tls_move(struct slot *slot, void *to, const void *from, size_t length)
 {
+	struct sos_sigpipe guard;
+	size_t n = 0;
+	sos_sigpipe_block(&guard, true);
+	CURLcode code = to ? curl_easy_recv(slot->easy, to, length, &n) : curl_easy_send(slot->easy, from, length, &n);
+	sos_sigpipe_restore(&guard);
 	return code == CURLE_OK ? (ssize_t)n : code == CURLE_AGAIN ? -EAGAIN : -ECONNRESET;
 }
 
 ssize_t sos_transport_tls_receive(struct sos_transport_connection *connection, void *data, size_t length)
 {
-	struct sos_sigpipe guard;
-	struct slot *slot = connection->tls;
-	size_t n = 0;
-	sos_sigpipe_block(&guard, true);
-	CURLcode code = curl_easy_recv(slot->easy, data, length, &n);
-	sos_sigpipe_restore(&guard);
-	return tls_result(code, n);
+	return tls_move(connection->tls, data, NULL, length);
 }
 
 ssize_t sos_transport_tls_send(struct sos_transport_connection *connection, const void *data, size_t length)
 {
-	struct sos_sigpipe guard;
-	struct slot *slot = connection->tls;
-	size_t n = 0;
-	sos_sigpipe_block(&guard, true);
-	CURLcode code = curl_easy_send(slot->easy, data, length, &n);
-	sos_sigpipe_restore(&guard);
-	return tls_result(code, n);
+	return tls_move(connection->tls, NULL, data, length);
 }

@@ -57,9 +57,6 @@ int sos_transport_request(struct sos_transport_client *client, const struct sos_
 			  const struct sos_engine_call *call, struct sos_transport_answer *answer,
 			  struct sos_error *error);
 
-/* CANCELLED or DEADLINE, if it is that far with the call. */
-int sos_transport_check(const struct sos_address *address, const struct sos_engine_call *call, struct sos_error *error);
-
 /* A connection of its own, nothing sent on it yet. channel.h makes it usable. */
 struct sos_transport_connection {
 	int fd;

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The attach stream against an Engine that glues, splits, cuts and garbles. */
-#include "engine/engine.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 
-#include "fakeengine/fakeengine.h"
-#include "unit.h"
+#include "engine_fixture.h"
 #include "util/buffer.h"
-#include "util/clock.h"
 
 #define UPGRADED                                                                                                       \
 	"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: " \
@@ -19,29 +15,10 @@
 #define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define FRAMES "\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\3err\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\1!"
 
-static struct fake_engine *fake;
-static struct sos_engine *engine;
-static struct sos_engine_call call;
-static struct sos_error error;
-
 struct got {
 	struct sos_buffer out, err;
 	ssize_t last; /* what ended it */
 };
-
-static void begin(void)
-{
-	error = (struct sos_error)SOS_ERROR_INIT;
-	fake = fake_engine_new();
-	ck_assert_int_eq(sos_engine_new(fake_engine_address(fake), &engine, &error), 0);
-	call = (struct sos_engine_call){ sos_clock_deadline(20000), -1 };
-}
-
-static void end(void)
-{
-	sos_engine_free(engine);
-	fake_engine_free(fake);
-}
 
 static void got_free(struct got *got)
 {

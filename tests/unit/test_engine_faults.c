@@ -2,8 +2,6 @@
 
 /* Every call against an Engine that stops, stalls and talks nonsense at every
  * byte of its answer: a typed error in time, outputs untouched. */
-#include "engine/engine.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,147 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fakeengine/fakeengine.h"
-#include "unit.h"
+#include "engine_kinds.h"
 #include "util/buffer.h"
-#include "util/clock.h"
-
-static struct fake_engine *fake;
-static struct sos_engine *engine;
-static struct sos_engine_call call;
-static struct sos_error error;
-
-static void begin(void)
-{
-	error = (struct sos_error)SOS_ERROR_INIT;
-	fake = fake_engine_new();
-	ck_assert_int_eq(sos_engine_new(fake_engine_address(fake), &engine, &error), 0);
-	call = (struct sos_engine_call){ sos_clock_deadline(20000), -1 };
-}
-
-static void end(void)
-{
-	sos_engine_free(engine);
-	fake_engine_free(fake);
-}
-
-static const char *const entrypoint[] = { "/i", NULL };
-static const struct sos_engine_container_spec spec = { .name = "n", .image = "i", .entrypoint = entrypoint };
-
-static _Thread_local long fail_after = -1; /* allocations of this thread that still succeed; -1: all */
-
-/* check itself needs memory. */
-static void whole(bool fine)
-{
-	long kept = fail_after;
-	fail_after = -1;
-	ck_assert(fine);
-	fail_after = kept;
-}
-
-/* Each fails or succeeds as a whole and frees what it got. */
-static int do_ping(void)
-{
-	return sos_engine_ping(engine, &call, &error);
-}
-
-static int do_create(void)
-{
-	char *id = NULL;
-	int r = sos_engine_container_create(engine, &spec, &call, &id, &error);
-	whole((r == 0) == (id != NULL));
-	free(id);
-	return r;
-}
-
-static int do_start(void)
-{
-	return sos_engine_container_start(engine, "x", &call, &error);
-}
-
-static int do_remove(void)
-{
-	return sos_engine_container_remove(engine, "x", &call, &error);
-}
-
-static int do_inspect(void)
-{
-	struct sos_engine_container c = { 0 };
-	int r = sos_engine_container_inspect(engine, "x", &call, &c, &error);
-	whole((r == 0) == (c.id != NULL));
-	sos_engine_container_clear(&c);
-	return r;
-}
-
-static int do_list(void)
-{
-	struct sos_engine_container *list = NULL;
-	size_t count = 0;
-	int r = sos_engine_container_list(engine, NULL, &call, &list, &count, &error);
-	whole((r == 0) == (list != NULL));
-	sos_engine_container_list_free(list, count);
-	return r;
-}
-
-static int do_pull(void)
-{
-	return sos_engine_image_pull(engine, "i", &call, NULL, NULL, &error);
-}
-
-static int do_size(void)
-{
-	int64_t size = -1;
-	int r = sos_engine_archive_size(engine, "x", "/p", &call, &size, &error);
-	whole((r == 0) == (size != -1));
-	return r;
-}
-
-static int do_put(void)
-{
-	return sos_engine_archive_put(engine, "x", "/p", "tar", 3, &call, &error);
-}
-
-static int do_attach(void)
-{
-	struct sos_engine_stream *stream = NULL;
-	int r = sos_engine_attach(engine, "x", &call, &stream, &error);
-	whole((r == 0) == (stream != NULL));
-	sos_engine_stream_free(stream);
-	return r;
-}
-
-#define JSON "Content-Type: application/json\r\n"
-#define LIST "[{\"Id\":\"a\",\"Names\":[\"/n\"],\"State\":\"created\",\"Labels\":{\"k\":\"v\"}}]"
-#define STATE "{\"Id\":\"a\",\"State\":{\"Pid\":1}}"
-
-static const struct {
-	int (*run)(void);
-	const char *answer;
-} kinds[] = {
-	{ do_ping, "HTTP/1.1 200 OK\r\n" JSON "Content-Length: 2\r\n\r\nOK" },
-	{ do_create, "HTTP/1.1 201 Created\r\n" JSON "Content-Length: 12\r\n\r\n{\"Id\":\"abc\"}" },
-	{ do_start, "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n" },
-	{ do_remove, "HTTP/1.1 204 No Content\r\nServer: x\r\n\r\n" },
-	{ do_inspect, "HTTP/1.1 200 OK\r\n" JSON "Transfer-Encoding: "
-		      "chunked\r\n\r\n5\r\n{\"Id\"\r\n17\r\n:\"a\",\"State\":{\"Pid\":1}}\r\n0\r\nX: y\r\n\r\n" },
-	{ do_list, "HTTP/1.1 200 OK\r\n" JSON "Content-Length: 64\r\n\r\n" LIST },
-	{ do_pull,
-	  "HTTP/1.1 200 OK\r\n" JSON "Transfer-Encoding: chunked\r\n\r\n10\r\n{\"status\":\"one\"}\r\n0\r\n\r\n" },
-	{ do_size, "HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: eyJzaXplIjo3fQ==\r\n\r\n" },
-	{ do_put, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
-	{ do_attach, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n" },
-};
-
-#define KINDS (sizeof(kinds) / sizeof(*kinds))
-
-static void script(struct fake_reply *reply, const void *bytes, size_t length, bool one_by_one, bool close)
-{
-	fake_engine_script(fake, NULL, 0); /* the fake may still read an earlier reply at this address */
-	*reply = (struct fake_reply){ .bytes = bytes, .length = length, .one_by_one = one_by_one, .close = close };
-	fake_engine_script(fake, reply, 1);
-	error = (struct sos_error)SOS_ERROR_INIT;
-	call.deadline = sos_clock_deadline(60000);
-}
 
 START_TEST(whole_and_byte_by_byte)
 {
@@ -340,112 +199,6 @@ START_TEST(too_much)
 }
 END_TEST
 
-/* The linker's --wrap: allocations of this program and the library, not those of libcurl and cJSON. */
-static bool fails(void)
-{
-	if (fail_after < 0)
-		return false;
-	if (fail_after > 0) {
-		fail_after--;
-		return false;
-	}
-	errno = ENOMEM;
-	return true; /* and all later ones */
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return fails() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-	return fails() ? NULL : __real_strdup(text);
-}
-
-static int do_new(void)
-{
-	struct sos_engine *e = NULL;
-	int r = sos_engine_new("tcp://127.0.0.1:1", &e, &error);
-	whole((r == 0) == (e != NULL));
-	sos_engine_free(e);
-	return r;
-}
-
-static int do_image(void)
-{
-	struct sos_engine_image image = { 0 };
-	int r = sos_engine_image_inspect(engine, "i", &call, &image, &error);
-	whole((r == 0) == (image.id != NULL));
-	sos_engine_image_clear(&image);
-	return r;
-}
-
-static int do_networks(void)
-{
-	char **ids = NULL;
-	size_t count = 0;
-	int r = sos_engine_network_list(engine, NULL, &call, &ids, &count, &error);
-	whole((r == 0) == (ids != NULL));
-	for (size_t i = 0; i < count; i++)
-		free(ids[i]);
-	free(ids);
-	return r;
-}
-
-/* Every allocation in turn fails, and all after it. */
-static void starve(int (*run)(void), const char *answer)
-{
-	for (long n = 0;; n++) {
-		struct fake_reply reply;
-		script(&reply, answer, strlen(answer), false, false);
-		fail_after = n;
-		int r = run();
-		bool over = fail_after > 0;
-		fail_after = -1;
-		/* A refusal whose words could not be kept is still one; an answer that could not be parsed is no JSON.
-		 */
-		if (r != (over ? 0 : error.code) ||
-		    (r && r != SOS_ERROR_MEMORY && r != SOS_ERROR_ENGINE && r != SOS_ERROR_IMAGE))
-			ck_abort_msg("allocation %ld: %d (%d): %s", n, r, error.code, error.message);
-		if (over)
-			return;
-		ck_assert_int_lt(n, 1000);
-	}
-}
-
-START_TEST(memory_fails)
-{
-	begin();
-	for (size_t k = 0; k < KINDS; k++)
-		starve(kinds[k].run, kinds[k].answer);
-	starve(do_new, "");
-	starve(do_image, "HTTP/1.1 200 OK\r\nContent-Length: "
-			 "58\r\n\r\n{\"Id\":\"a\",\"Config\":{\"User\":\"u\",\"Env\":[\"A=b\",\"C=d\",\"E=f\"]}}");
-	starve(do_networks, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n[{\"Id\":\"a\"},{\"Id\":\"b\"}]");
-	end();
-}
-END_TEST
-
 /* Many threads share one engine. */
 static void *many(void *data)
 {
@@ -537,4 +290,4 @@ START_TEST(descriptors_are_close_on_exec)
 END_TEST
 
 UNIT_MAIN("engine_faults", whole_and_byte_by_byte, cut_at_every_byte, stalled_at_every_byte, cancelled, garbled,
-	  too_much, memory_fails, threads, no_engine, descriptors_are_close_on_exec)
+	  too_much, threads, no_engine, descriptors_are_close_on_exec)
