@@ -10,15 +10,6 @@
 #include "../libsos/wire/base64.h"
 #include "../libsos/wire/utf8.h"
 
-/* The length of the run at `p` that a JSON string holds as it is: ASCII but for controls, quote and backslash. */
-static size_t plain_length(const unsigned char *p, size_t length)
-{
-	size_t i = 0;
-	while (i < length && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
-		i++;
-	return i;
-}
-
 /* No character spans from a byte below 0x80 to one above, so such a run can be cleaned by itself. */
 static size_t high_length(const unsigned char *p, size_t length)
 {
@@ -36,47 +27,54 @@ void sos_text_clean(struct sos_text *text, const char *data, size_t length)
 		sos_text_advance(text, sos_utf8_clean(data, length, to));
 }
 
-static void write_escape(struct sos_text *text, unsigned char c)
+static char *put_escape(char *to, unsigned char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	char escape[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
-	size_t length = 2;
-	switch (c) {
-	case '"':
-	case '\\':
-		escape[1] = (char)c;
-		break;
-	case '\n':
-		escape[1] = 'n';
-		break;
-	case '\t':
-		escape[1] = 't';
-		break;
-	case '\r':
-		escape[1] = 'r';
-		break;
-	default:
-		length = 6;
+	static const char letters[] = { ['\n'] = 'n', ['\t'] = 't', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+	*to++ = '\\';
+	if (c < sizeof(letters) && letters[c]) {
+		*to++ = letters[c];
+		return to;
 	}
-	sos_text_append(text, escape, length);
+	memcpy(to, "u00", 3);
+	to[3] = hex[c >> 4];
+	to[4] = hex[c & 15];
+	return to + 5;
+}
+
+#define ASCII_PIECE ((size_t)4096) /* an escape is six bytes at most: 24 KiB are reserved for it */
+
+/* Write the ASCII at `p`, a piece of it at most; returns how much that was. */
+static size_t write_ascii(struct sos_text *text, const unsigned char *p, size_t length)
+{
+	if (length > ASCII_PIECE)
+		length = ASCII_PIECE;
+	char *start = sos_text_reserve(text, length * 6), *to = start;
+	size_t i = 0;
+	if (!start)
+		return length;
+	for (; i < length && p[i] < 0x80; i++) {
+		if (p[i] >= 0x20 && p[i] != '"' && p[i] != '\\')
+			*to++ = (char)p[i];
+		else
+			to = put_escape(to, p[i]);
+	}
+	sos_text_advance(text, (size_t)(to - start));
+	return i;
 }
 
 void sos_json_write_bytes(struct sos_text *text, const char *data, size_t length)
 {
 	const unsigned char *p = (const unsigned char *)data, *end = p + length;
-	/* Most text needs few escapes: one reserve is then enough for all of it. */
-	if (!sos_text_reserve(text, length + length / 16 + 2))
-		return;
+	/* Most text needs few escapes: one reserve is then enough for nearly all of it. */
+	sos_text_reserve(text, length + length / 16 + 2);
 	sos_text_append(text, "\"", 1);
-	while (p < end) {
-		size_t n = plain_length(p, (size_t)(end - p));
-		sos_text_append(text, p, n);
-		p += n;
-		n = high_length(p, (size_t)(end - p));
+	while (p < end && !text->failed) {
+		size_t n = high_length(p, (size_t)(end - p));
 		if (n)
 			sos_text_clean(text, (const char *)p, n);
-		else if (p < end)
-			write_escape(text, *p++);
+		else
+			n = write_ascii(text, p, (size_t)(end - p));
 		p += n;
 	}
 	sos_text_append(text, "\"", 1);
