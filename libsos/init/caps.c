@@ -18,18 +18,18 @@ static uint64_t childrens; /* what a child that is root gets */
 
 static int set(uint64_t effective, uint64_t all)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {
-		{ .effective = (uint32_t)effective, .permitted = (uint32_t)all },
-		{ .effective = (uint32_t)(effective >> 32), .permitted = (uint32_t)(all >> 32) },
+		{.effective = (uint32_t)effective, .permitted = (uint32_t)all},
+		{.effective = (uint32_t)(effective >> 32), .permitted = (uint32_t)(all >> 32)},
 	};
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
 void sos_caps_init(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
 	if (syscall(SYS_capget, &head, data) == 0)
 		permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL);

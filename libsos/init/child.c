@@ -16,11 +16,12 @@
 #include "util/clock.h"
 
 static struct sos_child table[SOS_CHILDREN_MAX];
+static unsigned used; /* entries from here on were never touched, and take no memory */
 static uint64_t ends;
 
 struct sos_child *sos_child_find(uint32_t id)
 {
-	for (unsigned i = 0; i < SOS_CHILDREN_MAX; i++)
+	for (unsigned i = 0; i < used; i++)
 		if (table[i].state != SOS_CHILD_FREE && table[i].id == id)
 			return &table[i];
 	return NULL;
@@ -39,7 +40,7 @@ struct sos_stream *sos_child_stream(uint32_t id, uint32_t target, enum sos_strea
 
 struct sos_child *sos_child_next(unsigned *i)
 {
-	while (*i < SOS_CHILDREN_MAX) {
+	while (*i < used) {
 		struct sos_child *c = &table[(*i)++];
 		if (c->state != SOS_CHILD_FREE)
 			return c;
@@ -58,9 +59,11 @@ uint32_t sos_child_count(void)
 struct sos_child *sos_child_new(void)
 {
 	struct sos_child *found = NULL;
-	for (unsigned i = 0; i < SOS_CHILDREN_MAX && !found; i++)
+	for (unsigned i = 0; i < used && !found; i++)
 		if (table[i].state == SOS_CHILD_FREE)
 			found = &table[i];
+	if (!found && used < SOS_CHILDREN_MAX)
+		found = &table[used++];
 	if (!found) {
 		for (unsigned i = 0; i < SOS_CHILDREN_MAX; i++)
 			if (table[i].state == SOS_CHILD_EXITED && table[i].told &&
@@ -222,7 +225,7 @@ bool sos_child_reap(void)
 		if (pid <= 0)
 			return false;
 		struct sos_child *child = NULL;
-		for (unsigned k = 0; k < SOS_CHILDREN_MAX && !child; k++)
+		for (unsigned k = 0; k < used && !child; k++)
 			if (table[k].state != SOS_CHILD_FREE && !table[k].ended && table[k].pid == pid)
 				child = &table[k];
 		if (!child)

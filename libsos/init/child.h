@@ -34,15 +34,15 @@ struct sos_child {
 	struct sos_event terminal; /* the master, drained for ever; fd -1 without one */
 	int slave;                 /* kept open: without it the terminal would leave the session at once */
 	struct sos_stream streams[SOS_SPAWN_FDS_MAX];
-	unsigned stream_count;     /* ascending targets */
-	struct sos_kin kin;        /* of the time of the last signals */
-	int64_t put_at;            /* sos_clock: when a file of it was last PUT anew: its command began */
-	int status;                /* EXITED, and STARTING if it ended already */
+	unsigned stream_count; /* ascending targets */
+	struct sos_kin kin;    /* of the time of the last signals */
+	int64_t put_at;        /* sos_clock: when a file of it was last PUT anew: its command began */
+	int status;            /* EXITED, and STARTING if it ended already */
 	uint64_t user_us, system_us, max_rss_kib;
-	uint64_t ended_at;         /* order of ends, to find the oldest */
-	bool ended;                /* reaped */
-	bool told;                 /* EXITED was sent */
-	bool held;                 /* from before a break: nothing is told before RESUME came to it */
+	uint64_t ended_at; /* order of ends, to find the oldest */
+	bool ended;        /* reaped */
+	bool told;         /* EXITED was sent */
+	bool held;         /* from before a break: nothing is told before RESUME came to it */
 };
 
 /* What a child writes when it could not become the program. */

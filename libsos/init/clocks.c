@@ -4,6 +4,7 @@
 #include "util/clock.h"
 
 static int64_t lifetime_at = SOS_CLOCK_NEVER, idle_at = SOS_CLOCK_NEVER, lease_at = SOS_CLOCK_NEVER;
+static int64_t lease_before = SOS_CLOCK_NEVER; /* the last connection */
 static int64_t idle_ms, lease_ms;
 static bool is_busy, is_connected;
 
@@ -45,7 +46,14 @@ void sos_clocks_busy(bool busy)
 void sos_clocks_connected(bool connected)
 {
 	is_connected = connected;
+	lease_before = lease_at;
 	lease_at = connected ? SOS_CLOCK_NEVER : sos_clock_deadline(lease_ms);
+}
+
+void sos_clocks_refused(void)
+{
+	is_connected = false;
+	lease_at = lease_before;
 }
 
 int64_t sos_clocks_due(void)

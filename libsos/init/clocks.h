@@ -14,6 +14,8 @@ void sos_clocks_lease(uint64_t ms);
 void sos_clocks_busy(bool busy);
 /* Connected: the lease stands still. Not, or a sign of life where a break can't be seen: it starts again. */
 void sos_clocks_connected(bool connected);
+/* The connection broke without a word from the library: as if it had not been. */
+void sos_clocks_refused(void);
 /* When the next one runs out. */
 int64_t sos_clocks_due(void);
 /* The name of the one that has run out, as CLOSING carries it; NULL: none. */

@@ -5,17 +5,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "init/clocks.h"
 #include "init/event.h"
+#include "init/socket.h"
 #include "util/clock.h"
 
 #define QUEUE_MAX (1024u * 1024u)
-#define QUEUE_ROOMY (256u * 1024u)     /* stream data stops above it */
+#define QUEUE_ROOMY (256u * 1024u)                       /* stream data stops above it */
 #define QUEUE_DEAF (QUEUE_MAX - 2 * SOS_CONTROL_SCRATCH) /* requests stop above it: replies always fit */
 #define BACK_OFF_MIN INT64_C(1000000)
 #define BACK_OFF_MAX INT64_C(1000000000)
@@ -30,8 +28,8 @@ static int64_t started, dial_at = SOS_CLOCK_NEVER, back_off = BACK_OFF_MIN;
 static void on_socket(struct sos_event *event, uint32_t events);
 static void on_stdin(struct sos_event *event, uint32_t events);
 static void on_stdout(struct sos_event *event, uint32_t events);
-static struct sos_event in = { .ready = on_stdin, .fd = -1 };   /* the socket, both ways, or descriptor 0 */
-static struct sos_event out = { .ready = on_stdout, .fd = -1 }; /* descriptor 1 */
+static struct sos_event in = {.ready = on_stdin, .fd = -1};   /* the socket, both ways, or descriptor 0 */
+static struct sos_event out = {.ready = on_stdout, .fd = -1}; /* descriptor 1 */
 
 static uint8_t input[SOS_CONTROL_SCRATCH];
 static size_t input_length;
@@ -96,7 +94,10 @@ static void hang_up(void)
 		sos_event_set(&in, 0);
 		sos_event_set(&out, 0);
 	}
-	sos_clocks_connected(false);
+	if (is_socket && !spoken_to)
+		sos_clocks_refused();
+	else
+		sos_clocks_connected(false);
 	handler->lost();
 }
 
@@ -107,28 +108,6 @@ static void violation(void)
 	if (!is_socket)
 		_exit(70);
 	hang_up();
-}
-
-/* 1 sent, 0 would block, -1 the connection is gone. One frame a packet. */
-static int send_packet(const void *data, size_t length, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int) * SOS_FRAME_FDS)];
-	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = length };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (count) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		control.head.cmsg_level = SOL_SOCKET;
-		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(&control.head), fds, sizeof(int) * count);
-	}
-	if (sendmsg(in.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-		return 1;
-	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS ? 0 : -1;
 }
 
 /* As many bytes as go at once: their number, or -1. */
@@ -142,7 +121,7 @@ static ssize_t send_some(const uint8_t *data, size_t length)
 	while (done < length) {
 		struct sos_frame frame;
 		int size = sos_frame_parse(data + done, length - done, &frame);
-		int sent = send_packet(data + done, (size_t)size, NULL, 0);
+		int sent = sos_socket_send(in.fd, data + done, (size_t)size, NULL, 0);
 		if (sent < 0)
 			return -1;
 		if (!sent)
@@ -196,7 +175,7 @@ int sos_control_send_fds(const void *frame, size_t length, const int *fds, unsig
 {
 	if (!connected || !is_socket)
 		return -1;
-	int sent = queue_length ? 0 : send_packet(frame, length, fds, count);
+	int sent = queue_length ? 0 : sos_socket_send(in.fd, frame, length, fds, count);
 	if (sent < 0)
 		hang_up();
 	else if (!sent)
@@ -207,7 +186,7 @@ int sos_control_send_fds(const void *frame, size_t length, const int *fds, unsig
 void sos_control_flush(int64_t deadline)
 {
 	while (connected && queue_length) {
-		struct pollfd p = { .fd = is_socket ? in.fd : out.fd, .events = POLLOUT };
+		struct pollfd p = {.fd = is_socket ? in.fd : out.fd, .events = POLLOUT};
 		if (poll(&p, 1, sos_clock_poll_ms(deadline)) <= 0)
 			return;
 		flush();
@@ -224,68 +203,29 @@ static void room(void)
 		handler->room();
 }
 
-static void close_fds(const int *fds, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-}
-
-/* The descriptors of a packet; -1: there were more than fit, and all are closed. */
-static int take_fds(struct msghdr *message, int fds[SOS_FRAME_FDS])
-{
-	unsigned count = 0;
-	bool bad = message->msg_flags & (MSG_TRUNC | MSG_CTRUNC);
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
-			if (count < SOS_FRAME_FDS)
-				fds[count++] = fd;
-			else
-				bad = close(fd) || true;
-		}
-	}
-	if (bad) {
-		close_fds(fds, count);
-		return -1;
-	}
-	return (int)count;
-}
-
 static void on_socket(struct sos_event *event, uint32_t events)
 {
 	if (events & EPOLLOUT)
 		room();
 	if (!connected || !(events & ~(uint32_t)EPOLLOUT))
 		return;
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(sizeof(int) * SOS_FRAME_FDS)];
-	} control;
 	int fds[SOS_FRAME_FDS];
-	struct iovec iov = { .iov_base = input, .iov_len = sizeof input };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-				  .msg_controllen = sizeof control };
-	ssize_t n = recvmsg(event->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	unsigned count;
+	ssize_t n = sos_socket_receive(event->fd, input, sizeof input, fds, &count);
+	if (n == -EAGAIN)
 		return;
-	if (n <= 0) {
+	if (n == 0) {
 		hang_up();
 		return;
 	}
 	spoken_to = true;
-	int count = take_fds(&message, fds);
-	if (count < 0) {
+	if (n < 0) {
 		violation();
 		return;
 	}
 	struct sos_frame frame;
 	bool good = sos_frame_parse(input, (size_t)n, &frame) == n && frame.fds == count && handler->frame(&frame, fds);
-	close_fds(fds, (unsigned)count);
+	sos_socket_close_all(fds, count);
 	if (!good)
 		violation();
 }
@@ -322,17 +262,6 @@ static void on_stdout(struct sos_event *event, uint32_t events)
 	room();
 }
 
-static bool nonce_matches(void)
-{
-	char text[33];
-	int fd = open(SOS_NONCE_PATH, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-	if (fd < 0)
-		return false;
-	ssize_t n = read(fd, text, sizeof text);
-	close(fd);
-	return n >= 32 && (n == 32 || text[32] == '\n') && memcmp(text, nonce, 32) == 0;
-}
-
 static void attach(bool say_so)
 {
 	transport = SOS_TRANSPORT_ATTACH;
@@ -353,29 +282,13 @@ static void attach(bool say_so)
 	handler->hello();
 }
 
-/* 0: connected; a positive errno: maybe later; negative: never on this machine. */
-static int dial(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOS_SOCKET_PATH };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-		in.fd = fd;
-		return 0;
-	}
-	int e = errno;
-	if (fd >= 0)
-		close(fd);
-	return e == EACCES || e == EPERM || e == EPROTOTYPE || e == EOPNOTSUPP || e == ENOTSOCK || e == ENXIO ||
-			       e == EINVAL || e == EAFNOSUPPORT || e == EPROTONOSUPPORT ? -e : e;
-}
-
 void sos_control_tick(void)
 {
 	int64_t now = sos_clock_ns();
 	if (connected || transport == SOS_TRANSPORT_ATTACH || now < dial_at)
 		return;
-	bool matches = ever_connected || nonce_matches();
-	int e = matches ? dial() : -ENOENT;
+	bool matches = ever_connected || sos_socket_is_ours(nonce);
+	int e = matches ? sos_socket_dial(&in.fd) : -ENOENT;
 	if (!e) {
 		is_socket = connected = ever_connected = true;
 		in.ready = on_socket;

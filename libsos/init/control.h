@@ -14,9 +14,9 @@
 enum sos_transport { SOS_TRANSPORT_AUTO, SOS_TRANSPORT_SOCKET, SOS_TRANSPORT_ATTACH };
 
 struct sos_control_handler {
-	void (*hello)(void); /* connected: say hello */
+	void (*hello)(void);                                          /* connected: say hello */
 	bool (*frame)(const struct sos_frame *frame, const int *fds); /* false: a violation; closes none of them */
-	void (*room)(void); /* the queue has room for stream data again */
+	void (*room)(void);                                           /* the queue has room for stream data again */
 	void (*lost)(void);
 };
 

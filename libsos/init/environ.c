@@ -90,7 +90,7 @@ static void drop_roots_home(const struct sos_user *user)
 
 static const char *login_shell(const struct sos_user *user, const char *found)
 {
-	static const char *const none[] = { "", "/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false" };
+	static const char *const none[] = {"", "/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false"};
 	for (unsigned i = 0; i < sizeof none / sizeof *none; i++)
 		if (strcmp(user->shell, none[i]) == 0)
 			return found;
@@ -128,8 +128,8 @@ static bool is_one_of(const char *variable, const char *const *names, unsigned c
 	for (unsigned i = 0; i < count; i++) {
 		size_t length = strlen(names[i]);
 		bool prefix = names[i][length - 1] == '*';
-		if (prefix ? strncmp(variable, names[i], length - 1) == 0 :
-			     name_length(variable) == length && strncmp(variable, names[i], length) == 0)
+		if (prefix ? strncmp(variable, names[i], length - 1) == 0
+			   : name_length(variable) == length && strncmp(variable, names[i], length) == 0)
 			return true;
 	}
 	return false;
@@ -137,18 +137,18 @@ static bool is_one_of(const char *variable, const char *const *names, unsigned c
 
 char **sos_environ_clean(void)
 {
-	static const char *const plain[] = { "PATH", "HOME", "USER", "SHELL", "TERM", "LANG", "HOSTNAME" };
+	static const char *const plain[] = {"PATH", "HOME", "USER", "SHELL", "TERM", "LANG", "HOSTNAME"};
 	static const char *const steering[] = {
-		"LD_*",       "BASH_*",        "ENV",        "SHELLOPTS",   "BASHOPTS",   "PS4",          "IFS",
-		"CDPATH",     "GLOBIGNORE",    "PROMPT_*",   "GLIBC_*",     "MALLOC_*",   "GCONV_PATH",   "LOCPATH",
-		"NLSPATH",    "HOSTALIASES",   "PYTHON*",    "PERL5*",      "PERLLIB",    "RUBYOPT",      "RUBYLIB",
-		"NODE_*",     "JAVA_TOOL_*",   "_JAVA_*",    "JDK_JAVA_*",  "LUA_*",      "GIT_*",        "TMPDIR",
+		"LD_*",    "BASH_*",      "ENV",      "SHELLOPTS",  "BASHOPTS", "PS4",        "IFS",
+		"CDPATH",  "GLOBIGNORE",  "PROMPT_*", "GLIBC_*",    "MALLOC_*", "GCONV_PATH", "LOCPATH",
+		"NLSPATH", "HOSTALIASES", "PYTHON*",  "PERL5*",     "PERLLIB",  "RUBYOPT",    "RUBYLIB",
+		"NODE_*",  "JAVA_TOOL_*", "_JAVA_*",  "JDK_JAVA_*", "LUA_*",    "GIT_*",      "TMPDIR",
 	};
 	unsigned n = 0;
 	for (unsigned i = 0; i < merged_count; i++) {
 		bool ours = merged[i] >= arena && merged[i] < arena + sizeof arena; /* SETUP's, or a default */
-		if (ours ? !is_one_of(merged[i], steering, sizeof steering / sizeof *steering) :
-			   is_one_of(merged[i], plain, sizeof plain / sizeof *plain))
+		if (ours ? !is_one_of(merged[i], steering, sizeof steering / sizeof *steering)
+			 : is_one_of(merged[i], plain, sizeof plain / sizeof *plain))
 			clean[n++] = merged[i];
 	}
 	clean[n] = NULL;

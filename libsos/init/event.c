@@ -19,7 +19,7 @@ int sos_event_set(struct sos_event *event, uint32_t events)
 	if (event->events == events)
 		return 0;
 	int op = !events ? EPOLL_CTL_DEL : event->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-	struct epoll_event e = { .events = events, .data.ptr = event };
+	struct epoll_event e = {.events = events, .data.ptr = event};
 	if (epoll_ctl(epoll_fd, op, event->fd, &e) < 0)
 		return -errno;
 	event->events = events;

@@ -41,7 +41,7 @@ static struct ahead *make(uint32_t child, uint32_t target)
 		int fd = memfd_create("sos", MFD_CLOEXEC);
 		if (fd < 0)
 			return NULL;
-		ahead[i] = (struct ahead){ .child = child, .target = target, .fd = fd, .used = true };
+		ahead[i] = (struct ahead){.child = child, .target = target, .fd = fd, .used = true};
 		return &ahead[i];
 	}
 	return NULL;

@@ -24,7 +24,7 @@ enum verdict { UNKNOWN, UNDER_WAY, SPARED, DOOMED };
 struct hunt {
 	pid_t shell, root, last;
 	bool root_lives;
-	uint64_t tick; /* the command's start */
+	uint64_t tick;                /* the command's start */
 	pid_t sessions[SESSIONS_MAX]; /* that the doomed made for themselves: who is orphaned there stays doomed */
 	unsigned session_count;
 };
@@ -115,8 +115,7 @@ static void follow_session(struct hunt *h, const struct sos_proc *p)
 static void add_kin(struct hunt *h, const struct sos_kin *kin)
 {
 	for (unsigned i = 0; i < SOS_KIN_MAX; i++)
-		if (kin->of[i].session &&
-		    (h->root || by_time(h, kin->of[i].top, kin->of[i].top_start) == DOOMED))
+		if (kin->of[i].session && (h->root || by_time(h, kin->of[i].top, kin->of[i].top_start) == DOOMED))
 			add_session(h, kin->of[i].session);
 }
 
@@ -193,7 +192,7 @@ static int kill_round(struct sos_proc *procs, unsigned count, int64_t deadline)
 		fresh += !killed_before(&procs[i], &at);
 		int fd = kill_one(&procs[i]);
 		if (fd >= 0 && waiting < 32)
-			ends[waiting++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+			ends[waiting++] = (struct pollfd){.fd = fd, .events = POLLIN};
 		else if (fd >= 0)
 			close(fd);
 		procs[doomed++] = procs[i];

@@ -27,7 +27,7 @@ static int report;
 
 static _Noreturn void fail(enum sos_spawn_stage stage)
 {
-	struct sos_spawn_failure failure = { .stage = stage, .errnum = errno };
+	struct sos_spawn_failure failure = {.stage = stage, .errnum = errno};
 	while (write(report, &failure, sizeof failure) < 0 && errno == EINTR)
 		;
 	_exit(127);

@@ -14,9 +14,9 @@ struct sos_launch {
 	const char *path; /* "": argv[0] looked up in PATH */
 	const char *const *argv;
 	char **environment;
-	uint32_t kind;    /* enum sos_frame_kind */
-	int terminal;     /* the slave that becomes the controlling terminal, or -1 */
-	int report;       /* close-on-exec; a struct sos_spawn_failure goes there */
+	uint32_t kind; /* enum sos_frame_kind */
+	int terminal;  /* the slave that becomes the controlling terminal, or -1 */
+	int report;    /* close-on-exec; a struct sos_spawn_failure goes there */
 	int source[SOS_SPAWN_FDS_MAX], target[SOS_SPAWN_FDS_MAX];
 	unsigned fd_count;
 	struct rlimit files;

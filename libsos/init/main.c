@@ -76,7 +76,7 @@ static void on_signal(struct sos_event *event, uint32_t events)
 		more_to_reap = true;
 }
 
-static struct sos_event signals = { .ready = on_signal, .fd = -1 };
+static struct sos_event signals = {.ready = on_signal, .fd = -1};
 
 static void start_signals(void)
 {
@@ -140,9 +140,9 @@ static void start(char **envp)
 		die("SOS_NONCE: 32 hex digits are needed");
 	}
 	memcpy(nonce, hex, 32);
-	enum sos_transport transport = by && strcmp(by, "attach") == 0 ? SOS_TRANSPORT_ATTACH :
-				       by && strcmp(by, "socket") == 0 ? SOS_TRANSPORT_SOCKET :
-									 SOS_TRANSPORT_AUTO;
+	enum sos_transport transport = by && strcmp(by, "attach") == 0   ? SOS_TRANSPORT_ATTACH
+				       : by && strcmp(by, "socket") == 0 ? SOS_TRANSPORT_SOCKET
+									 : SOS_TRANSPORT_AUTO;
 	sos_clocks_init(milliseconds("SOS_LIFETIME_MS", envp), milliseconds("SOS_LEASE_MS", envp));
 	sos_environ_init(envp);
 	sos_control_start(transport, nonce, &handler);

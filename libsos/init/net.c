@@ -27,12 +27,15 @@ struct route_request {
 static int add_unreachable(int fd, int family, const void *address, unsigned address_length, unsigned prefix)
 {
 	struct route_request q = {
-		.head = { .nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK },
-		.route = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)prefix,
-			   .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
-			   .rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
-			   .rtm_type = RTN_UNREACHABLE },
-		.attr = { .rta_len = (unsigned short)RTA_LENGTH(address_length), .rta_type = RTA_DST },
+		.head = {.nlmsg_type = RTM_NEWROUTE,
+			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK},
+		.route = {.rtm_family = (unsigned char)family,
+			  .rtm_dst_len = (unsigned char)prefix,
+			  .rtm_table = RT_TABLE_MAIN,
+			  .rtm_protocol = RTPROT_STATIC,
+			  .rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE,
+			  .rtm_type = RTN_UNREACHABLE},
+		.attr = {.rta_len = (unsigned short)RTA_LENGTH(address_length), .rta_type = RTA_DST},
 	};
 	struct {
 		struct nlmsghdr head;
@@ -53,10 +56,10 @@ static int add_unreachable(int fd, int family, const void *address, unsigned add
 
 const char *sos_net_block_link_local(int *errnum)
 {
-	static const uint8_t v4[4] = { 169, 254 };
+	static const uint8_t v4[4] = {169, 254};
 	static const uint8_t v6[][16] = {
-		{ 0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54 },
-		{ 0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe },
+		{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54},
+		{0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe},
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd < 0) {
@@ -79,7 +82,7 @@ const char *sos_net_block_link_local(int *errnum)
 
 void sos_net_loopback(void)
 {
-	struct ifreq request = { .ifr_name = "lo" };
+	struct ifreq request = {.ifr_name = "lo"};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;

@@ -106,6 +106,6 @@ struct sos_proc *sos_proc_scan(unsigned *n_procs)
 
 struct sos_proc *sos_proc_find(pid_t pid)
 {
-	struct sos_proc key = { .pid = pid };
+	struct sos_proc key = {.pid = pid};
 	return bsearch(&key, procs, count, sizeof *procs, by_pid);
 }

@@ -56,7 +56,7 @@ static ssize_t send_data(struct sos_stream *s, uint64_t max)
 /* All writers are gone and nothing is left. Never true for a pipe that may still get a byte. */
 static bool is_over(const struct sos_stream *s)
 {
-	struct pollfd p = { .fd = s->event.fd, .events = POLLIN };
+	struct pollfd p = {.fd = s->event.fd, .events = POLLIN};
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) && !(p.revents & POLLIN);
 }
 
@@ -96,7 +96,8 @@ static void want(struct sos_child *child)
 	for (unsigned i = 0; i < child->stream_count; i++) {
 		struct sos_stream *s = &child->streams[i];
 		if (is_output(s))
-			sos_event_set(&s->event, roomy && s->unacked < SOS_FRAME_WINDOW && !(s->last && bar) ? EPOLLIN : 0);
+			sos_event_set(&s->event,
+				      roomy && s->unacked < SOS_FRAME_WINDOW && !(s->last && bar) ? EPOLLIN : 0);
 	}
 }
 
@@ -219,7 +220,6 @@ static void on_input(struct sos_event *event, uint32_t events)
 	}
 	write_input(s);
 }
-
 
 /* A child or stream that is gone is no violation: the frame may have crossed its end. */
 bool sos_relay_data(const struct sos_frame *frame)

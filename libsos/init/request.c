@@ -23,7 +23,8 @@ void sos_request_hello(void)
 	struct sos_frame_string record = sos_setup_record();
 	sos_frame_begin(&w, sos_control_scratch(), SOS_CONTROL_SCRATCH);
 	sos_frame_put_u32(&w, SOS_PROTOCOL_VERSION);
-	sos_frame_put_u32(&w, (sos_setup_done() ? SOS_HELLO_SET_UP : 0) | (sos_control_is_socket() ? SOS_HELLO_SOCKET : 0));
+	sos_frame_put_u32(&w,
+			  (sos_setup_done() ? SOS_HELLO_SET_UP : 0) | (sos_control_is_socket() ? SOS_HELLO_SOCKET : 0));
 	sos_frame_put_u32(&w, sos_setup_shell());
 	sos_frame_put_u32(&w, sos_child_count());
 	sos_frame_put_string(&w, sos_control_nonce());
@@ -48,7 +49,8 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = sos_child_find(id);
 	if (scope == SOS_SCOPE_TREE && child) {
-		sos_hunt_tree(child->pid, !child->ended, &child->kin); /* also after its end: what it left behind in its session */
+		sos_hunt_tree(child->pid, !child->ended,
+			      &child->kin); /* also after its end: what it left behind in its session */
 		sos_control_ok(frame->id);
 		return true;
 	}
@@ -82,7 +84,8 @@ static bool on_reap(const struct sos_frame *frame, struct sos_frame_reader *r)
 		return false;
 	struct sos_child *child = living(frame->id, id);
 	if (child)
-		sos_control_ok_u32(frame->id, sos_hunt_command(child->pid, elapsed ? elapsed : since_put(child), (pid_t)last, &child->kin));
+		sos_control_ok_u32(frame->id, sos_hunt_command(child->pid, elapsed ? elapsed : since_put(child),
+							       (pid_t)last, &child->kin));
 	return true;
 }
 

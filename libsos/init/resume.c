@@ -13,10 +13,10 @@ static struct {
 	bool active;
 	uint32_t flags;
 	uint32_t request;
-	unsigned next;             /* cursor of sos_child_next */
-	struct sos_child *child;   /* the one in hand */
-	uint32_t child_id;         /* to see that it is still the same */
-	bool introduced;           /* its CHILD frame is out, or not needed */
+	unsigned next;           /* cursor of sos_child_next */
+	struct sos_child *child; /* the one in hand */
+	uint32_t child_id;       /* to see that it is still the same */
+	bool introduced;         /* its CHILD frame is out, or not needed */
 	unsigned stream;
 } hand_over;
 
@@ -76,7 +76,7 @@ static void settle_starting(void)
 {
 	unsigned i = 0;
 	for (struct sos_child *c; (c = sos_child_next(&i));) {
-		struct pollfd p = { .fd = c->exec.fd, .events = POLLIN };
+		struct pollfd p = {.fd = c->exec.fd, .events = POLLIN};
 		if (c->state == SOS_CHILD_STARTING && poll(&p, 1, 100) == 1)
 			sos_child_started(c);
 	}

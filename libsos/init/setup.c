@@ -46,7 +46,7 @@ void sos_setup_remember(struct sos_frame_string r)
 
 struct sos_frame_string sos_setup_record(void)
 {
-	return (struct sos_frame_string){ record, record_length };
+	return (struct sos_frame_string){record, record_length};
 }
 
 static bool find_program(const char *path, const char *name)
@@ -129,7 +129,7 @@ static bool set_directory(uint32_t id, struct sos_frame_string wanted)
 static bool lock(uint32_t id, const struct sos_frame_setup *s)
 {
 	int e = 0;
-	const struct sos_frame_string nothing = { "", 0 };
+	const struct sos_frame_string nothing = {"", 0};
 	char hostname[256] = "";
 	if (locked)
 		return true;
@@ -170,7 +170,8 @@ bool sos_setup(const struct sos_frame *frame)
 	sos_environ_build(environment, s.environment_count, &user, "/bin/sh"); /* for PATH */
 	uint32_t shell = sos_setup_shell();
 	if (!sos_environ_build(environment, s.environment_count, &user, shell_path)) {
-		refuse(frame->id, E2BIG, "environment", (struct sos_frame_string){ "", 0 }, "too large, or not NAME=value");
+		refuse(frame->id, E2BIG, "environment", (struct sos_frame_string){"", 0},
+		       "too large, or not NAME=value");
 		return true;
 	}
 	if (!lock(frame->id, &s))

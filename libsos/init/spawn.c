@@ -30,7 +30,7 @@ void sos_spawn_init(void)
 {
 	if (getrlimit(RLIMIT_NOFILE, &childrens_files) < 0)
 		return;
-	struct rlimit own = { childrens_files.rlim_max, childrens_files.rlim_max };
+	struct rlimit own = {childrens_files.rlim_max, childrens_files.rlim_max};
 	setrlimit(RLIMIT_NOFILE, &own);
 }
 
@@ -40,7 +40,7 @@ struct plan {
 	const struct sos_frame_spawn *spawn;
 	const int *passed; /* the connection closes them when the frame is done with */
 	unsigned passed_count, passed_next;
-	int source[SOS_SPAWN_FDS_MAX]; /* by index of spawn->fds */
+	int source[SOS_SPAWN_FDS_MAX];    /* by index of spawn->fds */
 	int owned[2 * SOS_SPAWN_FDS_MAX]; /* the child's ends: closed here once it is forked */
 	unsigned owned_count;
 };
@@ -259,7 +259,7 @@ static int attempt(const struct sos_frame *frame, const struct sos_frame_spawn *
 	struct sos_child *child = sos_child_new();
 	if (!child)
 		return -EAGAIN;
-	struct plan p = { .child = child, .spawn = spawn, .passed = fds, .passed_count = frame->fds };
+	struct plan p = {.child = child, .spawn = spawn, .passed = fds, .passed_count = frame->fds};
 	child->id = frame->id;
 	child->kind = spawn->kind;
 	strncpy(child->name, launch->path[0] ? launch->path : launch->argv[0], sizeof child->name - 1);
@@ -305,9 +305,12 @@ bool sos_spawn(const struct sos_frame *frame, const int *fds)
 		sos_control_error(frame->id, EBUSY, "judge: some processes could not be killed");
 		return true;
 	}
-	struct sos_launch launch = { .path = terminated(spawn.path), .argv = argv, .terminal = -1, .kind = spawn.kind,
-				     .environment = judge ? sos_environ_clean() : sos_environ(),
-				     .files = childrens_files };
+	struct sos_launch launch = {.path = terminated(spawn.path),
+				    .argv = argv,
+				    .terminal = -1,
+				    .kind = spawn.kind,
+				    .environment = judge ? sos_environ_clean() : sos_environ(),
+				    .files = childrens_files};
 	int e = attempt(frame, &spawn, fds, &launch);
 	if (e == -EMFILE || e == -ENFILE) {
 		sos_reserve_spend();

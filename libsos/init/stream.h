@@ -23,20 +23,20 @@ enum sos_stream_kind {
 
 struct sos_stream {
 	struct sos_event event;
-	int other;         /* a session's: the end that the shell has, so that no side sees the other gone; or -1 */
+	int other; /* a session's: the end that the shell has, so that no side sees the other gone; or -1 */
 	struct sos_child *child;
 	enum sos_stream_kind kind;
 	uint32_t target;
-	bool last;         /* the child's highest output: never overtakes the others, never dropped */
-	uint8_t *buffer;   /* SOS_FRAME_WINDOW bytes, mapped while there is something in it */
+	bool last;       /* the child's highest output: never overtakes the others, never dropped */
+	uint8_t *buffer; /* SOS_FRAME_WINDOW bytes, mapped while there is something in it */
 	size_t start, length;
-	uint64_t dropped;  /* KEPT_OUT: did not fit */
-	uint32_t unacked;  /* RELAY_OUT: sent, and no credit for it yet */
-	uint64_t barrier;  /* RELAY_OUT: bytes that go before the last one's `allowed` */
-	uint64_t allowed;  /* RELAY_OUT, last: bytes that may go once no barrier is left */
-	uint64_t due;      /* RELAY_OUT: left of what the pipe held when the child ended */
-	uint32_t in_pipe;  /* RELAY_IN: written, and not seen to be read */
-	bool ending;       /* RELAY_IN: close when the buffer is written */
+	uint64_t dropped; /* KEPT_OUT: did not fit */
+	uint32_t unacked; /* RELAY_OUT: sent, and no credit for it yet */
+	uint64_t barrier; /* RELAY_OUT: bytes that go before the last one's `allowed` */
+	uint64_t allowed; /* RELAY_OUT, last: bytes that may go once no barrier is left */
+	uint64_t due;     /* RELAY_OUT: left of what the pipe held when the child ended */
+	uint32_t in_pipe; /* RELAY_IN: written, and not seen to be read */
+	bool ending;      /* RELAY_IN: close when the buffer is written */
 };
 
 /* 0 or -1: no memory. */

@@ -31,7 +31,7 @@ static int open_slave(int master)
 int sos_terminal_open(uid_t uid, int *master, int *slave)
 {
 	int unlock = 0;
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
 	SOS_AUTO_CLOSE int m = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	if (m < 0 || ioctl(m, TIOCSPTLCK, &unlock) < 0)
 		return -errno;

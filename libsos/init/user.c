@@ -71,7 +71,7 @@ static bool lines_next(struct lines *l, struct piece *line)
 		if (newline || (l->end && l->length)) {
 			size_t length = newline ? (size_t)(newline - p) : l->length;
 			size_t used = newline ? length + 1 : length;
-			*line = (struct piece){ p, length };
+			*line = (struct piece){p, length};
 			l->start += used;
 			l->length -= used;
 			if (!too_long)
@@ -95,7 +95,7 @@ static unsigned split(struct piece text, char by, struct piece *fields, unsigned
 	const char *end = text.data + text.length;
 	while (n < max) {
 		const char *stop = memchr(text.data, by, (size_t)(end - text.data));
-		fields[n++] = (struct piece){ text.data, (size_t)((stop ? stop : end) - text.data) };
+		fields[n++] = (struct piece){text.data, (size_t)((stop ? stop : end) - text.data)};
 		if (!stop)
 			break;
 		text.data = stop + 1;
@@ -161,7 +161,7 @@ static bool is_member(struct piece members, struct piece name)
 /* With a group asked for: its number. Without: the groups that the user is a member of. */
 static bool find_groups(struct lines *l, struct piece group, struct sos_user *user)
 {
-	struct piece line, f[4], name = { user->name, strlen(user->name) };
+	struct piece line, f[4], name = {user->name, strlen(user->name)};
 	uint64_t wanted = 0;
 	bool numeric = number(group, &wanted);
 	while (lines_next(l, &line)) {
@@ -187,12 +187,12 @@ const char *sos_user_find(const char *passwd_path, const char *group_path, const
 {
 	static struct lines lines; /* 16 KiB that need not be on the stack */
 	static struct sos_user found;
-	struct piece part[2] = { { "", 0 }, { "", 0 } };
+	struct piece part[2] = {{"", 0}, {"", 0}};
 	uint64_t uid = 0;
 	memset(&found, 0, sizeof found);
-	split((struct piece){ wanted, length }, ':', part, 2);
+	split((struct piece){wanted, length}, ':', part, 2);
 	if (!part[0].length)
-		part[0] = (struct piece){ "0", 1 };
+		part[0] = (struct piece){"0", 1};
 	bool numeric = number(part[0], &uid);
 
 	lines_open(&lines, passwd_path);
@@ -202,7 +202,7 @@ const char *sos_user_find(const char *passwd_path, const char *group_path, const
 		if (!numeric)
 			return "no such user in the image's /etc/passwd";
 		found.uid = (uid_t)uid;
-		copy(found.name, uid ? part[0] : (struct piece){ "root", 4 });
+		copy(found.name, uid ? part[0] : (struct piece){"root", 4});
 	}
 	if (!found.home[0])
 		strcpy(found.home, found.uid == 0 && !found.known ? "/root" : "/");

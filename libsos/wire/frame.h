@@ -115,7 +115,8 @@ struct sos_frame_fd {
  * A session's REAP: children of the shell count as started by the command if they started less than `elapsed`
  * before now, or within the same clock tick and with a pid above `last` (the shell's $! before the command; 0: none);
  * descendants follow their ancestor below the shell; orphans in the shell's terminal session follow their process
- * group's leader if it lives, else their own start time. */
+ * group's leader if it lives, else their own start time. Sessions that descendants had made for themselves when a
+ * SIGNAL was sent last follow the ancestor that they had then. */
 
 struct sos_frame_string {
 	const char *data;

@@ -36,7 +36,7 @@ static void write_nonce(const struct box *box, const char *text)
 
 void box_listen(struct box *box)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	snprintf(address.sun_path, sizeof address.sun_path, "%s/ctl/s", box->dir);
 	unlink(address.sun_path);
 	box->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -49,7 +49,7 @@ void box_start(struct box *box, const struct box_options *o)
 {
 	char ctl[128];
 	int in[2], out[2];
-	*box = (struct box){ .listener = -1, .conn = -1, .in = -1, .out = -1, .data = malloc(FRAME_ROOM * 2) };
+	*box = (struct box){.listener = -1, .conn = -1, .in = -1, .out = -1, .data = malloc(FRAME_ROOM * 2)};
 	strcpy(box->dir, "/tmp/sos-init-test.XXXXXX");
 	if (!box->data || !mkdtemp(box->dir) || chmod(box->dir, 0755) < 0)
 		tap_bail("a directory in /tmp: %s", strerror(errno));
@@ -57,7 +57,8 @@ void box_start(struct box *box, const struct box_options *o)
 	mkdir(ctl, 0755);
 	if (!o->no_nonce)
 		write_nonce(box, o->wrong_nonce ? "ffffffffffffffffffffffffffffffff" : nonce);
-	box_listen(box);
+	if (!o->no_listener)
+		box_listen(box);
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		tap_bail("pipes: %s", strerror(errno));
 	box->pid = container_start(box->dir, o, nonce, in[0], out[1]);
@@ -84,7 +85,7 @@ void box_stop(struct box *box)
 		waitpid(box->pid, NULL, 0);
 	}
 	box_hang_up(box);
-	int fds[] = { box->listener, box->in, box->out };
+	int fds[] = {box->listener, box->in, box->out};
 	for (unsigned i = 0; i < 3; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -92,7 +93,7 @@ void box_stop(struct box *box)
 	if (system(command) != 0)
 		tap_diag("%s stays", box->dir);
 	free(box->data);
-	*box = (struct box){ .listener = -1, .conn = -1, .in = -1, .out = -1 };
+	*box = (struct box){.listener = -1, .conn = -1, .in = -1, .out = -1};
 }
 
 int box_ended(struct box *box, int timeout_ms)
@@ -110,7 +111,7 @@ int box_ended(struct box *box, int timeout_ms)
 
 bool box_accept(struct box *box, int timeout_ms, struct sos_frame *hello)
 {
-	struct pollfd p = { .fd = box->listener, .events = POLLIN };
+	struct pollfd p = {.fd = box->listener, .events = POLLIN};
 	if (poll(&p, 1, timeout_ms) != 1)
 		return false;
 	box->conn = accept4(box->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -120,8 +121,8 @@ bool box_accept(struct box *box, int timeout_ms, struct sos_frame *hello)
 static bool receive_packet(struct box *box, struct sos_frame *frame)
 {
 	char control[CMSG_SPACE(sizeof(int) * SOS_FRAME_FDS)];
-	struct iovec iov = { box->data, FRAME_ROOM };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	struct iovec iov = {box->data, FRAME_ROOM};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	ssize_t n = recvmsg(box->conn, &m, MSG_CMSG_CLOEXEC);
 	box->fd_count = 0;
 	if (n <= 0)
@@ -148,7 +149,7 @@ static bool receive_bytes(struct box *box, int64_t deadline, struct sos_frame *f
 			box->used = (size_t)size;
 			return true;
 		}
-		struct pollfd p = { .fd = box->out, .events = POLLIN };
+		struct pollfd p = {.fd = box->out, .events = POLLIN};
 		if (poll(&p, 1, sos_clock_poll_ms(deadline)) != 1)
 			return false;
 		ssize_t n = read(box->out, box->data + box->length, FRAME_ROOM * 2 - box->length);
@@ -162,7 +163,7 @@ bool box_receive(struct box *box, int timeout_ms, struct sos_frame *frame)
 {
 	if (box->conn < 0)
 		return receive_bytes(box, sos_clock_deadline(timeout_ms), frame);
-	struct pollfd p = { .fd = box->conn, .events = POLLIN };
+	struct pollfd p = {.fd = box->conn, .events = POLLIN};
 	return poll(&p, 1, timeout_ms) == 1 && receive_packet(box, frame);
 }
 
@@ -189,9 +190,9 @@ void box_send(struct box *box, const void *data, size_t length, const int *fds, 
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(sizeof(int) * 16)];
-	} control = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)data, length };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)data, length};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 	if (count) {
 		m.msg_control = &control;
 		m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
@@ -243,7 +244,7 @@ int box_answer(struct box *box, uint32_t id, uint32_t *value, char text[256])
 
 static struct sos_frame_string string(const char *s)
 {
-	return (struct sos_frame_string){ s ? s : "", s ? (uint32_t)strlen(s) : 0 };
+	return (struct sos_frame_string){s ? s : "", s ? (uint32_t)strlen(s) : 0};
 }
 
 int box_setup(struct box *box, const struct box_setup *setup, uint32_t *shell, char text[256])
@@ -251,9 +252,15 @@ int box_setup(struct box *box, const struct box_setup *setup, uint32_t *shell, c
 	struct sos_frame_string environment[64];
 	static uint8_t data[FRAME_ROOM];
 	struct sos_frame_setup s = {
-		.lifetime_ms = setup->lifetime_ms, .idle_timeout_ms = setup->idle_ms, .lease_ms = setup->lease_ms,
-		.flags = setup->flags, .user = string(setup->user), .working_directory = string(setup->directory),
-		.hostname = string(setup->hostname), .record = string(setup->record), .environment = environment,
+		.lifetime_ms = setup->lifetime_ms,
+		.idle_timeout_ms = setup->idle_ms,
+		.lease_ms = setup->lease_ms,
+		.flags = setup->flags,
+		.user = string(setup->user),
+		.working_directory = string(setup->directory),
+		.hostname = string(setup->hostname),
+		.record = string(setup->record),
+		.environment = environment,
 	};
 	while (setup->environment && setup->environment[s.environment_count]) {
 		environment[s.environment_count] = string(setup->environment[s.environment_count]);
@@ -272,14 +279,14 @@ uint32_t box_spawn(struct box *box, uint32_t kind, uint32_t flags, const char *c
 	struct sos_frame_fd fd[SOS_SPAWN_FDS_MAX];
 	int passed[16];
 	unsigned passed_count = 0;
-	struct sos_frame_spawn spawn = { .kind = kind, .flags = flags, .path = { "", 0 }, .argv = strings, .fds = fd,
-					 .fd_count = count };
+	struct sos_frame_spawn spawn = {
+		.kind = kind, .flags = flags, .path = {"", 0}, .argv = strings, .fds = fd, .fd_count = count};
 	while (argv[spawn.argc]) {
 		strings[spawn.argc] = string(argv[spawn.argc]);
 		spawn.argc++;
 	}
 	for (unsigned i = 0; i < count; i++) {
-		fd[i] = (struct sos_frame_fd){ fds[i].target, fds[i].end, fds[i].source, fds[i].mode };
+		fd[i] = (struct sos_frame_fd){fds[i].target, fds[i].end, fds[i].source, fds[i].mode};
 		if (fds[i].end == SOS_END_PASSED)
 			passed[passed_count++] = fds[i].fd;
 	}
@@ -310,7 +317,7 @@ char *box_read_until(int fd, const char *end, int timeout_ms)
 	char *text = calloc(1, room + 1);
 	int64_t deadline = sos_clock_deadline(timeout_ms);
 	while (text && length < room && !(end && strstr(text, end))) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
+		struct pollfd p = {.fd = fd, .events = POLLIN};
 		if (poll(&p, 1, sos_clock_poll_ms(deadline)) != 1)
 			break;
 		ssize_t n = read(fd, text + length, room - length);
@@ -324,13 +331,13 @@ char *box_read_until(int fd, const char *end, int timeout_ms)
 char *box_shell(struct box *box, const char *text, int *status)
 {
 	int pipes[2];
-	const char *argv[] = { "bash", "-c", text, NULL };
+	const char *argv[] = {"bash", "-c", text, NULL};
 	*status = -1;
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		tap_bail("pipe: %s", strerror(errno));
-	struct box_fd fds[] = { { .target = 0, .end = SOS_END_NULL },
-				{ .target = 1, .end = SOS_END_PASSED, .fd = pipes[1] },
-				{ .target = 2, .end = SOS_END_DUP, .source = 1 } };
+	struct box_fd fds[] = {{.target = 0, .end = SOS_END_NULL},
+			       {.target = 1, .end = SOS_END_PASSED, .fd = pipes[1]},
+			       {.target = 2, .end = SOS_END_DUP, .source = 1}};
 	uint32_t id = box_spawn(box, SOS_KIND_STANDALONE, 0, argv, fds, 3);
 	char why[256] = "";
 	int e = box_answer(box, id, NULL, why);
@@ -351,12 +358,12 @@ char *box_shell(struct box *box, const char *text, int *status)
 uint32_t box_start_session(struct box *box, const char *text, int ends[2], uint32_t *pid)
 {
 	int command[2], output[2];
-	const char *argv[] = { "bash", "--norc", "--noprofile", "--noediting", "-i", NULL };
+	const char *argv[] = {"bash", "--norc", "--noprofile", "--noediting", "-i", NULL};
 	if (pipe2(command, O_CLOEXEC) < 0 || pipe2(output, O_CLOEXEC) < 0)
 		tap_bail("pipe: %s", strerror(errno));
-	struct box_fd fds[] = { { .target = 0, .end = SOS_END_PASSED, .fd = command[0] },
-				{ .target = 1, .end = SOS_END_PASSED, .fd = output[1] },
-				{ .target = 2, .end = SOS_END_NULL } };
+	struct box_fd fds[] = {{.target = 0, .end = SOS_END_PASSED, .fd = command[0]},
+			       {.target = 1, .end = SOS_END_PASSED, .fd = output[1]},
+			       {.target = 2, .end = SOS_END_NULL}};
 	uint32_t id = box_spawn(box, SOS_KIND_SESSION, 0, argv, fds, 3);
 	ends[0] = command[1];
 	ends[1] = output[0];

@@ -13,24 +13,24 @@
 #include "wire/frame.h"
 
 struct box_options {
-	const char *init;            /* the program */
-	const char *transport;       /* "socket" (NULL), "attach", "auto" */
+	const char *init;                   /* the program */
+	const char *transport;              /* "socket" (NULL), "attach", "auto" */
 	const char *lease_ms, *lifetime_ms; /* NULL: none */
-	bool no_nonce, wrong_nonce;
-	bool network;                /* NET_ADMIN, a dummy interface with a route */
-	bool strict_caps;            /* only what `strict` gives */
-	unsigned nofile;             /* soft RLIMIT_NOFILE; 0: as it is */
+	bool no_nonce, wrong_nonce, no_listener;
+	bool network;     /* NET_ADMIN, a dummy interface with a route */
+	bool strict_caps; /* only what `strict` gives */
+	unsigned nofile;  /* soft RLIMIT_NOFILE; 0: as it is */
 };
 
 struct box {
-	pid_t pid;                   /* outside; 0 when it was waited for */
-	char dir[64];                /* ctl/ and root/ */
-	int listener, conn;          /* socket transport; -1 */
-	int in, out;                 /* the container's stdin and stdout: we write, we read */
+	pid_t pid;          /* outside; 0 when it was waited for */
+	char dir[64];       /* ctl/ and root/ */
+	int listener, conn; /* socket transport; -1 */
+	int in, out;        /* the container's stdin and stdout: we write, we read */
 	uint32_t next_id;
-	uint8_t *data;               /* the last frame */
-	size_t length, used;         /* attach: bytes read, of those the last frame's */
-	int fds[SOS_FRAME_FDS];      /* that came with the last frame; the test closes what it keeps */
+	uint8_t *data;          /* the last frame */
+	size_t length, used;    /* attach: bytes read, of those the last frame's */
+	int fds[SOS_FRAME_FDS]; /* that came with the last frame; the test closes what it keeps */
 	unsigned fd_count;
 };
 

@@ -57,9 +57,9 @@ static void make_device(const char *path, unsigned major, unsigned minor)
 /* In `root`, a fresh tmpfs: this machine's programs, /proc, /dev, an /etc of its own. */
 static void fill_root(const char *ctl)
 {
-	static const char *const directories[] = { "usr", "proc", "dev", "dev/pts", "dev/shm", "etc", "tmp", "root", "home",
-						   "home/agent", "var", ".sos-ctl" };
-	static const char *const links[] = { "bin", "sbin", "lib", "lib64" };
+	static const char *const directories[] = {"usr", "proc", "dev",  "dev/pts",    "dev/shm", "etc",
+						  "tmp", "root", "home", "home/agent", "var",     ".sos-ctl"};
+	static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
 	char target[32];
 	for (unsigned i = 0; i < sizeof directories / sizeof *directories; i++)
 		need(mkdir(directories[i], 0755), directories[i]);
@@ -88,7 +88,8 @@ static void fill_root(const char *ctl)
 /* An interface with a way out, so that there is something to block. */
 static void add_network(void)
 {
-	if (system("ip link set lo up && ip link add sos0 type veth peer name sos1 && ip link set sos1 up && ip addr add 10.99.0.2/24 dev sos0 &&"
+	if (system("ip link set lo up && ip link add sos0 type veth peer name sos1 && ip link set sos1 up && ip addr "
+		   "add 10.99.0.2/24 dev sos0 &&"
 		   " ip link set sos0 up && ip route add default via 10.99.0.1") != 0)
 		need(-1, "network (the command `ip`)");
 }
@@ -96,7 +97,7 @@ static void add_network(void)
 static void limit_capabilities(const struct box_options *o)
 {
 	uint64_t keep = BIT(CAP_CHOWN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP) | BIT(CAP_KILL);
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	if (!o->strict_caps)
 		keep |= BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_NET_BIND_SERVICE);
 	if (o->network)
@@ -105,8 +106,8 @@ static void limit_capabilities(const struct box_options *o)
 		if (!(keep & BIT(cap)))
 			need(prctl(PR_CAPBSET_DROP, cap, 0UL, 0UL, 0UL), "bounding set");
 	struct __user_cap_data_struct data[2] = {
-		{ (uint32_t)keep, (uint32_t)keep, (uint32_t)keep },
-		{ (uint32_t)(keep >> 32), (uint32_t)(keep >> 32), (uint32_t)(keep >> 32) },
+		{(uint32_t)keep, (uint32_t)keep, (uint32_t)keep},
+		{(uint32_t)(keep >> 32), (uint32_t)(keep >> 32), (uint32_t)(keep >> 32)},
 	};
 	need((int)syscall(SYS_capset, &head, data), "capset");
 	need(prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL), "no_new_privs");
@@ -139,15 +140,19 @@ static _Noreturn void run(const char *dir, const struct box_options *o, const ch
 	need(dup2(in, 0), "stdin");
 	need(dup2(out, 1), "stdout");
 	if (o->nofile) {
-		struct rlimit files = { o->nofile, 4096 };
+		struct rlimit files = {o->nofile, 4096};
 		need(setrlimit(RLIMIT_NOFILE, &files), "RLIMIT_NOFILE");
 	}
 	limit_capabilities(o);
-	char *argv[] = { "sos-init", NULL };
-	char *envp[] = { variable("SOS_NONCE", nonce), variable("SOS_TRANSPORT", o->transport ? o->transport : "socket"),
-			 variable("SOS_LEASE_MS", o->lease_ms ? o->lease_ms : "0"),
-			 variable("SOS_LIFETIME_MS", o->lifetime_ms ? o->lifetime_ms : "0"), "HOME=/root",
-			 "FROM_IMAGE=yes", "HOSTNAME=box", NULL };
+	char *argv[] = {"sos-init", NULL};
+	char *envp[] = {variable("SOS_NONCE", nonce),
+			variable("SOS_TRANSPORT", o->transport ? o->transport : "socket"),
+			variable("SOS_LEASE_MS", o->lease_ms ? o->lease_ms : "0"),
+			variable("SOS_LIFETIME_MS", o->lifetime_ms ? o->lifetime_ms : "0"),
+			"HOME=/root",
+			"FROM_IMAGE=yes",
+			"HOSTNAME=box",
+			NULL};
 	fexecve(init, argv, envp);
 	need(-1, "exec");
 	_exit(99);
@@ -156,8 +161,8 @@ static _Noreturn void run(const char *dir, const struct box_options *o, const ch
 pid_t container_start(const char *dir, const struct box_options *options, const char *nonce, int in, int out)
 {
 	pid_t pid = (pid_t)syscall(SYS_clone,
-				   CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | SIGCHLD, NULL,
-				   NULL, NULL, NULL);
+				   CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | SIGCHLD,
+				   NULL, NULL, NULL, NULL);
 	if (pid == 0)
 		run(dir, options, nonce, in, out);
 	return pid;

@@ -58,7 +58,7 @@ static void send_credit(struct box *box, uint32_t id, uint32_t target, uint32_t 
 
 /* What came of one child until `until` (a frame type), credited at once. */
 struct seen {
-	char text[1 << 16];   /* of all targets, in order of arrival */
+	char text[1 << 16]; /* of all targets, in order of arrival */
 	size_t length, credits;
 	uint64_t bytes, by_target[256];
 	int status, ends;
@@ -77,7 +77,8 @@ static bool collect(struct box *box, uint32_t id, uint16_t until, int timeout_ms
 		if (frame.type == SOS_FRAME_DATA && !r.left) {
 			seen->ends++;
 		} else if (frame.type == SOS_FRAME_DATA) {
-			size_t n = r.left < sizeof seen->text - 1 - seen->length ? r.left : sizeof seen->text - 1 - seen->length;
+			size_t n = r.left < sizeof seen->text - 1 - seen->length ? r.left
+										 : sizeof seen->text - 1 - seen->length;
 			memcpy(seen->text + seen->length, r.data, n);
 			seen->length += n;
 			seen->bytes += r.left;
@@ -105,13 +106,13 @@ static struct seen *new_seen(void)
 
 static uint32_t spawn(struct box *box, const char *text, const struct box_fd *fds, unsigned count)
 {
-	const char *argv[] = { "bash", "-c", text, NULL };
+	const char *argv[] = {"bash", "-c", text, NULL};
 	return box_spawn(box, SOS_KIND_STANDALONE, 0, argv, fds, count);
 }
 
-static const struct box_fd plain[] = { { .target = 0, .end = SOS_END_NULL },
-				       { .target = 1, .end = SOS_END_OUT },
-				       { .target = 2, .end = SOS_END_DUP, .source = 1 } };
+static const struct box_fd plain[] = {{.target = 0, .end = SOS_END_NULL},
+				      {.target = 1, .end = SOS_END_OUT},
+				      {.target = 2, .end = SOS_END_DUP, .source = 1}};
 
 static void test_command(struct box *box)
 {
@@ -131,10 +132,13 @@ static void test_command(struct box *box)
 	box_answer(box, box_request(box, SOS_FRAME_FORGET, 1, id), NULL, NULL);
 	free(seen);
 
-	struct box_fd passed = { .target = 1, .end = SOS_END_PASSED };
-	const char *argv[] = { "true", NULL };
-	struct sos_frame_spawn s = { .kind = SOS_KIND_STANDALONE, .argv = &(struct sos_frame_string){ "true", 4 }, .argc = 1,
-				     .fds = &(struct sos_frame_fd){ passed.target, passed.end, 0, 0 }, .fd_count = 1 };
+	struct box_fd passed = {.target = 1, .end = SOS_END_PASSED};
+	const char *argv[] = {"true", NULL};
+	struct sos_frame_spawn s = {.kind = SOS_KIND_STANDALONE,
+				    .argv = &(struct sos_frame_string){"true", 4},
+				    .argc = 1,
+				    .fds = &(struct sos_frame_fd){passed.target, passed.end, 0, 0},
+				    .fd_count = 1};
 	uint8_t data[256];
 	box_send(box, data, sos_frame_write_spawn(data, sizeof data, ++box->next_id, 0, &s), NULL, 0);
 	tap_equal(box_answer(box, box->next_id, NULL, NULL), EINVAL, "no descriptors by attach (%s)", argv[0]);
@@ -142,7 +146,7 @@ static void test_command(struct box *box)
 
 static void test_input(struct box *box)
 {
-	static const struct box_fd fds[] = { { .target = 0, .end = SOS_END_IN }, { .target = 1, .end = SOS_END_OUT } };
+	static const struct box_fd fds[] = {{.target = 0, .end = SOS_END_IN}, {.target = 1, .end = SOS_END_OUT}};
 	static char block[SOS_FRAME_DATA_MAX];
 	struct seen *seen = new_seen();
 	uint32_t id = spawn(box, "read x; echo got $x; sleep 0.3; wc -c", fds, 2);
@@ -179,8 +183,9 @@ static void test_input(struct box *box)
 
 static void test_files(struct box *box)
 {
-	static const struct box_fd fds[] = { { .target = 1, .end = SOS_END_OUT }, { .target = 9, .end = SOS_END_FILE },
-					     { .target = 0, .end = SOS_END_IN } };
+	static const struct box_fd fds[] = {{.target = 1, .end = SOS_END_OUT},
+					    {.target = 9, .end = SOS_END_FILE},
+					    {.target = 0, .end = SOS_END_IN}};
 	struct seen *seen = new_seen();
 	uint32_t id = box->next_id + 1;
 	send_put(box, id, 9, 0, "echo first\nnot this");
@@ -245,7 +250,7 @@ static void test_flow(struct box *box)
 /* A status record, on the highest descriptor, never overtakes the output before it. */
 static void test_order(struct box *box)
 {
-	static const struct box_fd fds[] = { { .target = 1, .end = SOS_END_OUT }, { .target = 7, .end = SOS_END_OUT } };
+	static const struct box_fd fds[] = {{.target = 1, .end = SOS_END_OUT}, {.target = 7, .end = SOS_END_OUT}};
 	struct sos_frame frame;
 	struct sos_frame_reader r;
 	uint64_t output = 0;
@@ -273,10 +278,12 @@ static void test_order(struct box *box)
 
 static void test_session(struct box *box)
 {
-	static const struct box_fd fds[] = { { .target = 0, .end = SOS_END_IN },   { .target = 1, .end = SOS_END_NULL },
-					     { .target = 2, .end = SOS_END_NULL }, { .target = 241, .end = SOS_END_OUT },
-					     { .target = 243, .end = SOS_END_OUT } };
-	const char *argv[] = { "bash", "--norc", "--noprofile", "--noediting", "-i", NULL };
+	static const struct box_fd fds[] = {{.target = 0, .end = SOS_END_IN},
+					    {.target = 1, .end = SOS_END_NULL},
+					    {.target = 2, .end = SOS_END_NULL},
+					    {.target = 241, .end = SOS_END_OUT},
+					    {.target = 243, .end = SOS_END_OUT}};
+	const char *argv[] = {"bash", "--norc", "--noprofile", "--noediting", "-i", NULL};
 	struct seen *seen = new_seen();
 	uint32_t id = box_spawn(box, SOS_KIND_SESSION, 0, argv, fds, 5);
 	tap_equal(box_answer(box, id, NULL, NULL), 0, "a session");
@@ -300,39 +307,39 @@ static void test_life(void)
 	struct sos_frame frame;
 	uint8_t head[SOS_FRAME_HEADER];
 
-	box_start(&box, &(struct box_options){ .init = init, .transport = "auto", .no_nonce = true });
-	tap_ok(box_receive(&box, 5000, &frame) && frame.type == SOS_FRAME_NO_SOCKET, "auto, no nonce: it says so first");
+	box_start(&box, &(struct box_options){.init = init, .transport = "auto", .no_nonce = true});
+	tap_ok(box_receive(&box, 5000, &frame) && frame.type == SOS_FRAME_NO_SOCKET,
+	       "auto, no nonce: it says so first");
 	tap_ok(box_receive(&box, 5000, &frame) && frame.type == SOS_FRAME_HELLO, "and then hello");
 	box_stop(&box);
-	box_start(&box, &(struct box_options){ .init = init, .transport = "auto", .wrong_nonce = true });
+	box_start(&box, &(struct box_options){.init = init, .transport = "auto", .wrong_nonce = true});
 	tap_ok(box_receive(&box, 5000, &frame) && frame.type == SOS_FRAME_NO_SOCKET, "auto, another's nonce: the same");
 	box_stop(&box);
-	box_start(&box, &(struct box_options){ .init = init, .transport = "auto" });
+	box_start(&box, &(struct box_options){.init = init, .transport = "auto"});
 	tap_ok(box_accept(&box, 5000, &frame), "auto, all well: the socket");
 	box_stop(&box);
-	box_start(&box, &(struct box_options){ .init = init, .transport = "auto" });
-	close(box.listener);
-	box.listener = -1;
+	box_start(&box, &(struct box_options){.init = init, .transport = "auto", .no_listener = true});
 	bool said = box_receive(&box, 5000, &frame);
 	tap_ok(said && (frame.type == SOS_FRAME_NO_SOCKET), "auto, nobody listens there: the attach stream in the end");
 	box_stop(&box);
 
-	start(&box, &(struct box_options){ .init = init, .transport = "attach" }, &(struct box_setup){ .lease_ms = 500 });
+	start(&box, &(struct box_options){.init = init, .transport = "attach"}, &(struct box_setup){.lease_ms = 500});
 	sos_frame_head(head, SOS_FRAME_KEEPALIVE, 0, 0, 0);
 	for (int i = 0; i < 5; i++) {
 		tap_equal(box_ended(&box, 250), -1, "kept alive");
 		box_send(&box, head, sizeof head, NULL, 0);
 	}
-	tap_ok(box_expect(&box, SOS_FRAME_CLOSING, 0, &frame) && box_ended(&box, 3000) >= 0, "no sign of life: the lease ends it");
+	tap_ok(box_expect(&box, SOS_FRAME_CLOSING, 0, &frame) && box_ended(&box, 3000) >= 0,
+	       "no sign of life: the lease ends it");
 	box_stop(&box);
 
-	start(&box, &(struct box_options){ .init = init, .transport = "attach" }, &(struct box_setup){ 0 });
+	start(&box, &(struct box_options){.init = init, .transport = "attach"}, &(struct box_setup){0});
 	sos_frame_head(head, 99, 0, 0, 0);
 	box_send(&box, head, sizeof head, NULL, 0);
 	tap_ok(box_ended(&box, 3000) > 0, "a violation ends the container");
 	box_stop(&box);
 
-	start(&box, &(struct box_options){ .init = init, .transport = "attach" }, &(struct box_setup){ 0 });
+	start(&box, &(struct box_options){.init = init, .transport = "attach"}, &(struct box_setup){0});
 	sos_frame_head(head, SOS_FRAME_KEEPALIVE, 0, 0, 0);
 	for (unsigned i = 0; i < sizeof head; i++) { /* one byte at a time */
 		box_send(&box, head + i, 1, NULL, 0);
@@ -352,7 +359,7 @@ int main(int argc, char **argv)
 		tap_bail("usage: test_attach SOS-INIT");
 	init = argv[1];
 	signal(SIGPIPE, SIG_IGN);
-	start(&box, &(struct box_options){ .init = init, .transport = "attach" }, &(struct box_setup){ 0 });
+	start(&box, &(struct box_options){.init = init, .transport = "attach"}, &(struct box_setup){0});
 	test_command(&box);
 	test_input(&box);
 	test_files(&box);

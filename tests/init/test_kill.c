@@ -18,8 +18,8 @@ static const char *init;
 static void start(struct box *box)
 {
 	struct sos_frame hello;
-	box_start(box, &(struct box_options){ .init = init });
-	if (!box_accept(box, 5000, &hello) || box_setup(box, &(struct box_setup){ 0 }, NULL, NULL))
+	box_start(box, &(struct box_options){.init = init});
+	if (!box_accept(box, 5000, &hello) || box_setup(box, &(struct box_setup){0}, NULL, NULL))
 		tap_bail("no container");
 }
 
@@ -28,7 +28,7 @@ static int count(struct box *box, const char *command)
 {
 	char text[256];
 	snprintf(text, sizeof text, "pgrep -c -x -f '%s'", command);
-	char *output = box_shell(box, text, &(int){ 0 });
+	char *output = box_shell(box, text, &(int){0});
 	int n = atoi(output);
 	free(output);
 	return n;
@@ -55,8 +55,10 @@ static void test_scopes(void)
 	struct box box;
 	int ends[2], status;
 	start(&box);
-	uint32_t id = box_start_session(&box, "trap 'echo shell got it' INT; sleep 101; echo $?;"
-					      "trap '' INT; while :; do :; done", ends, NULL);
+	uint32_t id = box_start_session(&box,
+					"trap 'echo shell got it' INT; sleep 101; echo $?;"
+					"trap '' INT; while :; do :; done",
+					ends, NULL);
 	tap_ok(appears(&box, "sleep 101", 1), "a job in the foreground");
 	signal_child(&box, id, SIGINT, SOS_SCOPE_FOREGROUND, 0, "SIGINT to the foreground");
 	char *text = box_read_until(ends[1], "130\n", 5000);
@@ -100,22 +102,25 @@ static void test_reap(void)
 	static const char command[] =
 		"sleep 204 & (sleep 205 &); bash -c 'trap \"\" INT TERM HUP; sleep 206 & sleep 207' & "
 		"setsid sleep 208 & bash -c 'setsid -f sleep 209; setsid sleep 210 & wait' & sleep 211\n";
-	uint32_t id = box_start_session(
-		&box, "sleep 201 & bash -c 'sleep 202 & while :; do sleep 0.02; done' </dev/null &"
-		      "(sleep 203 &); last=$!; sleep 0.05; echo $last before", ends, &pid);
+	uint32_t id = box_start_session(&box,
+					"sleep 201 & bash -c 'sleep 202 & while :; do sleep 0.02; done' </dev/null &"
+					"(sleep 203 &); last=$!; sleep 0.05; echo $last before",
+					ends, &pid);
 	char *text = box_read_until(ends[1], "before\n", 5000);
 	uint32_t last = (uint32_t)atoi(text);
 	free(text);
 	int64_t begin = sos_clock_ns();
 	if (write(ends[0], command, sizeof command - 1) < 0)
 		tap_bail("type: %s", strerror(errno));
-	tap_ok(appears(&box, "sleep 210", 1) && appears(&box, "sleep 207", 1) && appears(&box, "sleep 209", 1), "all run");
+	tap_ok(appears(&box, "sleep 210", 1) && appears(&box, "sleep 207", 1) && appears(&box, "sleep 209", 1),
+	       "all run");
 	uint32_t killed = reap(&box, id, (uint64_t)(sos_clock_ns() - begin), last);
 	tap_ok(killed >= 7, "%u killed", killed);
 	for (int i = 204; i <= 211; i++) {
 		char name[32];
 		snprintf(name, sizeof name, "sleep %d", i);
-		if (i != 208 && i != 209) /* daemons: out of the session, and their parents ended before anything was asked */
+		if (i != 208 &&
+		    i != 209) /* daemons: out of the session, and their parents ended before anything was asked */
 			tap_equal(count(&box, name), 0, "%s, of the command, is dead", name);
 	}
 	for (int i = 201; i <= 203; i++) {
@@ -136,8 +141,7 @@ static void test_broken_line(void)
 	struct box box;
 	int ends[2];
 	start(&box);
-	uint32_t id = box_start_session(&box, "echo begin; setsid -w sleep 301; echo back; sleep 60",
-					ends, NULL);
+	uint32_t id = box_start_session(&box, "echo begin; setsid -w sleep 301; echo back; sleep 60", ends, NULL);
 	free(box_read_until(ends[1], "begin\n", 5000));
 	int64_t begin = sos_clock_ns();
 	tap_ok(appears(&box, "sleep 301", 1), "a session of its own");
@@ -155,11 +159,14 @@ static void test_tree(void)
 {
 	struct box box;
 	start(&box);
-	const char *argv[] = { "bash", "-c", "trap '' INT TERM; sleep 401 & setsid sleep 402 & (sleep 403 &) ;"
-					     "bash -c 'set -m; sleep 404 & wait' & wait", NULL };
+	const char *argv[] = {"bash", "-c",
+			      "trap '' INT TERM; sleep 401 & setsid sleep 402 & (sleep 403 &) ;"
+			      "bash -c 'set -m; sleep 404 & wait' & wait",
+			      NULL};
 	uint32_t id = box_spawn(&box, SOS_KIND_STANDALONE, 0, argv, NULL, 0);
 	tap_equal(box_answer(&box, id, NULL, NULL), 0, "a tree");
-	tap_ok(appears(&box, "sleep 402", 1) && appears(&box, "sleep 404", 1) && appears(&box, "sleep 403", 1), "grows");
+	tap_ok(appears(&box, "sleep 402", 1) && appears(&box, "sleep 404", 1) && appears(&box, "sleep 403", 1),
+	       "grows");
 	int64_t begin = sos_clock_ns();
 	signal_child(&box, id, SIGKILL, SOS_SCOPE_TREE, 0, "and is cut");
 	tap_ok(sos_clock_ns() - begin < 1000000000, "within a second");
@@ -168,7 +175,7 @@ static void test_tree(void)
 		snprintf(name, sizeof name, "sleep %d", i);
 		tap_equal(count(&box, name), 0, "%s is dead", name);
 	}
-	const char *leave[] = { "bash", "-c", "sleep 405 & exit 4", NULL };
+	const char *leave[] = {"bash", "-c", "sleep 405 & exit 4", NULL};
 	id = box_spawn(&box, SOS_KIND_STANDALONE, 0, leave, NULL, 0);
 	int status = box_answer(&box, id, NULL, NULL) ? -1 : box_wait(&box, id, 5000);
 	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 4 && appears(&box, "sleep 405", 1), "one leaves something");
@@ -176,15 +183,16 @@ static void test_tree(void)
 	tap_equal(count(&box, "sleep 405"), 0, "is dead too");
 
 	/* A user of its own: the limit counts what it has on the whole machine. */
-	box_setup(&box, &(struct box_setup){ .user = "48211" }, NULL, NULL);
-	const char *bomb[] = { "bash", "-c", "ulimit -u 300; f() { f & f & wait; }; f 2>/dev/null", NULL };
+	box_setup(&box, &(struct box_setup){.user = "48211"}, NULL, NULL);
+	const char *bomb[] = {"bash", "-c", "ulimit -u 300; f() { f & f & wait; }; f 2>/dev/null", NULL};
 	id = box_spawn(&box, SOS_KIND_STANDALONE, 0, bomb, NULL, 0);
 	box_answer(&box, id, NULL, NULL);
 	usleep(500000);
 	begin = sos_clock_ns();
 	signal_child(&box, id, SIGKILL, SOS_SCOPE_TREE, 0, "a fork bomb");
-	tap_ok(sos_clock_ns() - begin < 1500000000, "is over after %lld ms", (long long)(sos_clock_ns() - begin) / 1000000);
-	box_setup(&box, &(struct box_setup){ 0 }, NULL, NULL);
+	tap_ok(sos_clock_ns() - begin < 1500000000, "is over after %lld ms",
+	       (long long)(sos_clock_ns() - begin) / 1000000);
+	box_setup(&box, &(struct box_setup){0}, NULL, NULL);
 	char *left = box_shell(&box, "ps -e -o pid= | wc -l", &status);
 	tap_ok(atoi(left) <= 5, "with nothing left: %s processes", left);
 	free(left);
@@ -197,16 +205,18 @@ static void test_judge(void)
 	int ends[2], out[2];
 	uint32_t ids[2];
 	start(&box);
-	static const char *const over[] = { "LD_PRELOAD=/x", "BASH_ENV=/tmp/evil", "OF_SPEC=1", "PYTHONPATH=/tmp",
-					    "PATH=/usr/bin:/bin", NULL };
-	box_setup(&box, &(struct box_setup){ .environment = over }, NULL, NULL);
-	ids[0] = box_start_session(&box, "trap '' TERM; (setsid bash -c 'while :; do sleep 0.01 & wait; done' &);"
-					 "while :; do sleep 0.05; done", ends, NULL);
+	static const char *const over[] = {"LD_PRELOAD=/x",   "BASH_ENV=/tmp/evil", "OF_SPEC=1",
+					   "PYTHONPATH=/tmp", "PATH=/usr/bin:/bin", NULL};
+	box_setup(&box, &(struct box_setup){.environment = over}, NULL, NULL);
+	ids[0] = box_start_session(&box,
+				   "trap '' TERM; (setsid bash -c 'while :; do sleep 0.01 & wait; done' &);"
+				   "while :; do sleep 0.05; done",
+				   ends, NULL);
 	usleep(200000);
 	if (pipe2(out, O_CLOEXEC) < 0)
 		tap_bail("pipe");
-	const char *argv[] = { "bash", "-c", "set -- /proc/[0-9]*; echo $#; env | cut -d= -f1 | sort | xargs", NULL };
-	struct box_fd fd = { .target = 1, .end = SOS_END_PASSED, .fd = out[1] };
+	const char *argv[] = {"bash", "-c", "set -- /proc/[0-9]*; echo $#; env | cut -d= -f1 | sort | xargs", NULL};
+	struct box_fd fd = {.target = 1, .end = SOS_END_PASSED, .fd = out[1]};
 	ids[1] = box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_JUDGE, argv, &fd, 1);
 	int first = box_wait(&box, ids[0], 5000);
 	tap_ok(WIFSIGNALED(first) && WTERMSIG(first) == SIGKILL, "the session ends before the judge begins");

@@ -48,35 +48,36 @@ static const char *find(const char *wanted)
 
 static void test_rules(void)
 {
-	files("root:x:0:0:root:/root:/bin/bash\nweb:x:33:33::/var/www:/bin/sh\n7:x:70:71::/seven:\nweb:x:99:99::/second:/x\n",
+	files("root:x:0:0:root:/root:/bin/bash\nweb:x:33:33::/var/www:/bin/sh\n7:x:70:71::/seven:\nweb:x:99:99::/"
+	      "second:/x\n",
 	      "root:x:0:\nweb:x:33:\nadm:x:4:root,web\nlog:x:5:webber,web\nlog:x:6:web\n8:x:80:\n");
 	static const struct {
 		const char *wanted, *got;
 	} cases[] = {
-		{ "", "0:0[4]root /root /bin/bash" },
-		{ "root", "0:0[4]root /root /bin/bash" },
-		{ "0", "0:0[4]root /root /bin/bash" },
-		{ "web", "33:33[4,5,6]web /var/www /bin/sh" },
-		{ "33", "33:33[4,5,6]web /var/www /bin/sh" },
-		{ "web:adm", "33:4[]web /var/www /bin/sh" },
-		{ "web:5", "33:5[]web /var/www /bin/sh" },
-		{ "web:4321", "33:4321[]web /var/www /bin/sh" },
-		{ "1234", "1234:0[]1234 / " },
-		{ "1234:1235", "1234:1235[]1234 / " },
-		{ "7", "70:71[]7 /seven " },
-		{ "1:8", "1:80[]1 / " },
-		{ ":adm", "0:4[]root /root /bin/bash" },
-		{ "web:", "33:33[4,5,6]web /var/www /bin/sh" },
-		{ "nobody", NO_USER },
-		{ "web:nogroup", NO_GROUP },
-		{ "-1", NO_USER },
-		{ "+5", NO_USER },
-		{ "99999999999", NO_USER },
-		{ "2147483648", NO_USER },
-		{ "0:2147483648", NO_GROUP },
-		{ "2147483647", "2147483647:0[]2147483647 / " },
-		{ "we", NO_USER },
-		{ "web ", NO_USER },
+		{"", "0:0[4]root /root /bin/bash"},
+		{"root", "0:0[4]root /root /bin/bash"},
+		{"0", "0:0[4]root /root /bin/bash"},
+		{"web", "33:33[4,5,6]web /var/www /bin/sh"},
+		{"33", "33:33[4,5,6]web /var/www /bin/sh"},
+		{"web:adm", "33:4[]web /var/www /bin/sh"},
+		{"web:5", "33:5[]web /var/www /bin/sh"},
+		{"web:4321", "33:4321[]web /var/www /bin/sh"},
+		{"1234", "1234:0[]1234 / "},
+		{"1234:1235", "1234:1235[]1234 / "},
+		{"7", "70:71[]7 /seven "},
+		{"1:8", "1:80[]1 / "},
+		{":adm", "0:4[]root /root /bin/bash"},
+		{"web:", "33:33[4,5,6]web /var/www /bin/sh"},
+		{"nobody", NO_USER},
+		{"web:nogroup", NO_GROUP},
+		{"-1", NO_USER},
+		{"+5", NO_USER},
+		{"99999999999", NO_USER},
+		{"2147483648", NO_USER},
+		{"0:2147483648", NO_GROUP},
+		{"2147483647", "2147483647:0[]2147483647 / "},
+		{"we", NO_USER},
+		{"web ", NO_USER},
 	};
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
 		tap_string(find(cases[i].wanted), cases[i].got, "\"%s\"", cases[i].wanted);
@@ -84,11 +85,12 @@ static void test_rules(void)
 
 static void test_broken_files(void)
 {
-	files("\n\n:::\nshort:x\n:x:5:5::/:\nneg:x:-1:0::/:\nbig:x:4294967296:0::/:\nplus:x:+1:0::/:\nfloat:x:1.5:0::/:\n"
+	files("\n\n:::\nshort:x\n:x:5:5::/:\nneg:x:-1:0::/:\nbig:x:4294967296:0::/:\nplus:x:+1:0::/:\nfloat:x:1.5:0::/"
+	      ":\n"
 	      "gidless:x:7::::\nlast:x:8:9::/h:/s",
 	      "x\n:x:1:\nmany:x:10:,,last,,\nempty:x:11:\nsame:x:12:lastly,las,last");
 	tap_string(find("last"), "8:9[10,12]last /h /s", "a line without its end, among junk");
-	const char *bad[] = { "short", "neg", "big", "plus", "float", "gidless" };
+	const char *bad[] = {"short", "neg", "big", "plus", "float", "gidless"};
 	for (unsigned i = 0; i < 6; i++)
 		tap_string(find(bad[i]), NO_USER, "a broken line: %s", bad[i]);
 	unlink(passwd_path);
@@ -187,7 +189,8 @@ static void test_text(void)
 	for (int i = 0; i < 100; i++)
 		sos_text_string(&text, "0123456789");
 	tap_ok(text.length == sizeof text.data - 1 && strlen(text.data) == text.length, "what does not fit is cut");
-	tap_ok(sos_text_parse("18446744073709551615", 20, UINT64_MAX, &value) == 0 && value == UINT64_MAX, "the largest");
+	tap_ok(sos_text_parse("18446744073709551615", 20, UINT64_MAX, &value) == 0 && value == UINT64_MAX,
+	       "the largest");
 	tap_ok(sos_text_parse("18446744073709551616", 20, UINT64_MAX, &value) < 0, "one more");
 	tap_ok(sos_text_parse("256", 3, 255, &value) < 0 && sos_text_parse("255", 3, 255, &value) == 0, "a limit");
 	tap_ok(sos_text_parse("", 0, 255, &value) < 0 && sos_text_parse("1a", 2, 255, &value) < 0, "no numbers");
