@@ -32,19 +32,26 @@ static void drop(struct ahead *a)
 	a->used = false;
 }
 
-/* A new one. Too many, or no memory: NULL; SPAWN then finds an empty file. */
-static struct ahead *make(uint32_t child, uint32_t target)
+/* Too many: NULL. */
+static struct ahead *add(uint32_t child, uint32_t target, int fd)
 {
 	for (unsigned i = 0; i < AHEAD_MAX; i++) {
 		if (ahead[i].used)
 			continue;
-		int fd = memfd_create("sos", MFD_CLOEXEC);
-		if (fd < 0)
-			return NULL;
 		ahead[i] = (struct ahead){.child = child, .target = target, .fd = fd, .used = true};
 		return &ahead[i];
 	}
 	return NULL;
+}
+
+/* A new one. No room, or no memory: NULL; SPAWN then finds an empty file. */
+static struct ahead *make(uint32_t child, uint32_t target)
+{
+	int fd = memfd_create("sos", MFD_CLOEXEC);
+	struct ahead *a = fd < 0 ? NULL : add(child, target, fd);
+	if (!a && fd >= 0)
+		close(fd);
+	return a;
 }
 
 static int find_fd(uint32_t child, uint32_t target)
@@ -95,6 +102,12 @@ int sos_file_take(uint32_t child, uint32_t target)
 	}
 	int fd = memfd_create("sos", MFD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+void sos_file_give_back(uint32_t child, uint32_t target, int fd)
+{
+	if (!add(child, target, fd))
+		close(fd);
 }
 
 void sos_file_forget(uint32_t child)

@@ -13,5 +13,7 @@
 bool sos_file_put(const struct sos_frame *frame);
 /* The file that is there for a new child, or an empty one: the caller's from now on. A negative errno. */
 int sos_file_take(uint32_t child, uint32_t target);
+/* Back again: the child could not be started, and is tried once more. */
+void sos_file_give_back(uint32_t child, uint32_t target, int fd);
 /* Those of a child that will not come. */
 void sos_file_forget(uint32_t child);

@@ -252,7 +252,18 @@ static void refuse(const struct sos_frame *frame, int errnum, const char *what)
 	sos_control_error(frame->id, errnum, text.data);
 }
 
-/* Put it together and fork; on failure nothing is left of it. */
+static void give_files_back(struct sos_child *child)
+{
+	for (unsigned i = 0; i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (s->kind != SOS_STREAM_FILE)
+			continue;
+		sos_file_give_back(child->id, s->target, s->event.fd);
+		s->event.fd = -1;
+	}
+}
+
+/* Put it together and fork; on failure nothing is left of it but the files that were put ahead. */
 static int attempt(const struct sos_frame *frame, const struct sos_frame_spawn *spawn, const int *fds,
 		   struct sos_launch *launch)
 {
@@ -266,6 +277,7 @@ static int attempt(const struct sos_frame *frame, const struct sos_frame_spawn *
 	int e = start(&p, launch);
 	release(&p);
 	if (e < 0) {
+		give_files_back(child);
 		sos_child_free(child);
 		return e;
 	}
@@ -317,7 +329,9 @@ bool sos_spawn(const struct sos_frame *frame, const int *fds)
 		e = attempt(frame, &spawn, fds, &launch);
 		sos_reserve_refill();
 	}
-	if (e < 0)
+	if (e < 0) {
+		sos_file_forget(frame->id);
 		refuse(frame, -e, "spawn");
+	}
 	return true;
 }
