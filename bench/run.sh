@@ -45,12 +45,17 @@ docker version >/dev/null 2>&1 || die "no Engine answers"
 
 scratch=$(mktemp -d)
 made_images=()
+volumes=$(docker volume ls -q --filter label=sos.init)
 cleanup() {
-	local left
+	local left volume
 	trap '' INT TERM HUP
 	left=$(docker ps -aq --filter "label=$label")
 	[ -z "$left" ] || docker rm -fv $left >/dev/null 2>&1 || :
 	[ ${#made_images[@]} -eq 0 ] || docker image rm -f "${made_images[@]}" >/dev/null 2>&1 || :
+	# sos-init's volume, if it is there because of us; one in use stays.
+	for volume in $(docker volume ls -q --filter label=sos.init); do
+		grep -qx "$volume" <<<"$volumes" || docker volume rm "$volume" >/dev/null 2>&1 || :
+	done
 	rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -61,7 +66,7 @@ build=${build:-$scratch/build}
 json=${json:-${TMPDIR:-/tmp}/sos-bench-$(date +%Y%m%d-%H%M%S).json}
 
 say "building"
-[ -f "$build/build.ninja" ] || meson setup --buildtype=release "$build" "$top" >"$scratch/log" 2>&1 ||
+[ -f "$build/build.ninja" ] || meson setup --buildtype=release -Dtests=false "$build" "$top" >"$scratch/log" 2>&1 ||
 	{ cat "$scratch/log" >&2; die "meson failed"; }
 ninja -C "$build" bench/sos-bench bench/sos-bench-inside sos-server/sos-server >"$scratch/log" 2>&1 ||
 	{ cat "$scratch/log" >&2; die "the build failed"; }
