@@ -160,7 +160,9 @@ int sos_launch(struct sos_launch *launch, struct sos_error *error)
 	}
 	if (launch->transport != SOS_TRANSPORT_SOCKET && (r = attach(launch, error)))
 		return sos_error_prefix(error, r, "attach to the container");
-	if ((r = sos_engine_container_start(launch->pool->engine, launch->run->id, &launch->call, error))) {
+	struct sos_engine_call firm = launch->call;
+	firm.patience_ms = SOS_FIRM_MS;
+	if ((r = sos_engine_container_start(launch->pool->engine, launch->run->id, &firm, error))) {
 		judge_failure(launch, error);
 		return sos_error_prefix(error, r, "start the container");
 	}

@@ -142,7 +142,9 @@ int sos_launch_create(struct sos_launch *launch, const char *directory, struct s
 	};
 	char *id = NULL;
 	run->container = SOS_RUN_UNSURE;
-	int r = sos_engine_container_create(pool->engine, &container, &launch->call, &id, error);
+	struct sos_engine_call firm = launch->call;
+	firm.patience_ms = SOS_FIRM_MS;
+	int r = sos_engine_container_create(pool->engine, &container, &firm, &id, error);
 	if (r) {
 		judge_failure(run, r);
 		return r;

@@ -159,6 +159,8 @@ static bool got_hello(struct sos_link *link, const struct sos_frame *frame)
 	if (!sos_frame_read_done(&r) || version != SOS_PROTOCOL_VERSION || nonce.length != 32 ||
 	    memcmp(nonce.data, hex, 32) != 0)
 		return false;
+	if (link->attach && !link->attach_transport)
+		sos_attach_hang_up(link->attach);
 	SOS_LOCKED(&link->lock);
 	if (link->state == SOS_LINK_ENDED)
 		return true;

@@ -449,6 +449,16 @@ int sos_attach_new(struct sos_link *link, struct sos_engine_stream *stream, stru
 	return 0;
 }
 
+void sos_attach_hang_up(struct sos_attach *attach)
+{
+	{
+		SOS_LOCKED(&attach->link->lock);
+		attach->ended = true;
+	}
+	sos_loop_remove(attach->link->loop, &attach->watch);
+	sos_engine_stream_free(SOS_STEAL(attach->stream));
+}
+
 void sos_attach_free(struct sos_attach *attach)
 {
 	if (!attach)

@@ -86,6 +86,8 @@ int sos_link_socket_send(struct sos_link *link, const void *frame, size_t length
 int sos_attach_new(struct sos_link *link, struct sos_engine_stream *stream, struct sos_attach **attach,
 		   struct sos_error *error);
 void sos_attach_free(struct sos_attach *attach); /* without the lock */
+/* On the loop's thread, without the lock: the socket works, the stream beside it has nothing more to say. */
+void sos_attach_hang_up(struct sos_attach *attach);
 /* With the lock. */
 int sos_attach_send(struct sos_attach *attach, const void *frame, size_t length);
 /* Before SPAWN is sent, without the lock: take over the container's ends of a child's ports. */

@@ -5,6 +5,7 @@
 
 #include "core/labels.h"
 #include "core/pool.h"
+#include "core/run.h"
 #include "util/error.h"
 #include "util/guard.h"
 
@@ -16,7 +17,9 @@ static int make(struct sos_pool *pool, const struct sos_engine_call *call, struc
 	snprintf(name, sizeof(name), "sos-%s", pool->name);
 	const struct sos_engine_pair labels[] = {{SOS_LABEL_POOL, pool->name}, {NULL, NULL}};
 	char *id = NULL;
-	int r = sos_engine_network_create(pool->engine, name, labels, call, &id, error);
+	struct sos_engine_call firm = *call;
+	firm.patience_ms = SOS_FIRM_MS;
+	int r = sos_engine_network_create(pool->engine, name, labels, &firm, &id, error);
 	if (r)
 		return sos_error_prefix(error, r, "make the network %s", name);
 	free(pool->network_id);

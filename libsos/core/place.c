@@ -92,8 +92,11 @@ static int place(struct sos_pool *pool, const char *image, const struct sos_engi
 	if ((r = sos_run_new(pool, NULL, "place", &helper, error)))
 		return r;
 	struct sos_error e = SOS_ERROR_INIT;
-	if (!(r = create_helper(helper, image, volume, call, &e)))
-		r = fill(helper, call, &e);
+	/* Cancelled in the middle, the Engine may go on with it and keep the container that we remove meanwhile. */
+	struct sos_engine_call firm = *call;
+	firm.patience_ms = SOS_FIRM_MS;
+	if (!(r = create_helper(helper, image, volume, &firm, &e)))
+		r = fill(helper, &firm, &e);
 	/* The helper stood in for the container that the caller is about to make. */
 	if (!sos_run_discard(helper)) {
 		*slot = false;

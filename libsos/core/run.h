@@ -20,6 +20,9 @@
 struct sos_pool;
 struct sos_sandbox;
 
+/* How long a cancel waits for the Engine's answer to create and start: without it nobody knows what is there. */
+#define SOS_FIRM_MS 5000
+
 /* What is known of the container. */
 enum sos_run_container {
 	SOS_RUN_NONE,   /* none was asked for, or it is gone */

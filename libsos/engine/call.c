@@ -21,3 +21,14 @@ int sos_call_check(const struct sos_engine_call *call, const struct sos_address 
 				     address->text);
 	return 0;
 }
+
+bool sos_call_bear(struct sos_engine_call *call)
+{
+	if (call->patience_ms <= 0 || !readable(call->cancel_fd))
+		return false;
+	int64_t deadline = sos_clock_deadline(call->patience_ms);
+	if (deadline < call->deadline)
+		call->deadline = deadline;
+	call->cancel_fd = -1;
+	return true;
+}

@@ -22,6 +22,9 @@ struct sos_engine;
 struct sos_engine_call {
 	int64_t deadline; /* sos_clock, SOS_CLOCK_NEVER allowed */
 	int cancel_fd;    /* becomes readable (and stays so): the call returns CANCELLED; -1: none */
+	/* A cancel that comes once the request is under way takes effect only so long after: for calls whose outcome
+	 * must be known, since the Engine goes on with them. 0: at once. */
+	int64_t patience_ms;
 };
 
 /* `address` NULL: DOCKER_HOST (with DOCKER_TLS_VERIFY, DOCKER_CERT_PATH), then

@@ -245,15 +245,24 @@ static int curl_error(const struct sos_address *a, CURL *easy, CURLcode code, co
 /* ---- waiting ---- */
 
 /* Drive the slot's transfer to its end. `*code` is libcurl's word on it. */
-static int drive(struct slot *slot, const struct sos_address *a, const struct sos_engine_call *call, CURLcode *code,
+static int drive(struct slot *slot, const struct sos_address *a, const struct sos_engine_call *given, CURLcode *code,
 		 struct sos_error *error)
 {
-	struct curl_waitfd cancel = { .fd = call->cancel_fd, .events = CURL_WAIT_POLLIN };
-	unsigned int extra = call->cancel_fd >= 0 ? 1 : 0;
+	struct sos_engine_call now = *given, *call = &now;
+	bool cancelled = false;
+	int running, r = sos_call_check(call, a, error);
+	if (r < 0)
+		return r;
 	for (;;) {
-		int running = 0, r = sos_call_check(call, a, error);
+		cancelled = cancelled || sos_call_bear(call);
+		r = sos_call_check(call, a, error);
+		if (r == SOS_ERROR_DEADLINE && cancelled)
+			return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
 		if (r < 0)
 			return r;
+		struct curl_waitfd cancel = { .fd = call->cancel_fd, .events = CURL_WAIT_POLLIN };
+		unsigned int extra = call->cancel_fd >= 0 ? 1 : 0;
+		running = 0;
 		CURLMcode m = curl_multi_perform(slot->multi, &running);
 		if (m == CURLM_OK && running) {
 			int wait_ms = sos_clock_poll_ms(call->deadline);
