@@ -172,22 +172,41 @@ static long ask(const char *method, const char *path, struct answer *answer)
 	return status;
 }
 
-int harness_containers(const char *label)
+char *harness_get(const char *path)
 {
 	struct answer answer = { 0 };
-	char path[512], *quoted = curl_easy_escape(NULL, label, 0);
+
+	if (ask("GET", path, &answer) == 200)
+		return answer.bytes;
+	free(answer.bytes);
+	return NULL;
+}
+
+/* The things in a list of the Engine's with that label; each has one `member`. */
+static int count_labelled(const char *path, const char *label, const char *member)
+{
+	char url[512], *quoted = curl_easy_escape(NULL, label, 0), *text;
 	int count = 0;
 
-	snprintf(path, sizeof path, "/containers/json?all=1&filters=%%7B%%22label%%22%%3A%%5B%%22%s%%22%%5D%%7D", quoted);
+	snprintf(url, sizeof url, "%sfilters=%%7B%%22label%%22%%3A%%5B%%22%s%%22%%5D%%7D", path, quoted);
 	curl_free(quoted);
-	if (ask("GET", path, &answer) != 200) {
-		free(answer.bytes);
+	text = harness_get(url);
+	if (!text)
 		return -1;
-	}
-	for (const char *at = answer.bytes; (at = strstr(at, "\"ImageID\":")); at++)
+	for (const char *at = text; (at = strstr(at, member)); at++)
 		count++;
-	free(answer.bytes);
+	free(text);
 	return count;
+}
+
+int harness_containers(const char *label)
+{
+	return count_labelled("/containers/json?all=1&", label, "\"ImageID\":");
+}
+
+int harness_networks(const char *label)
+{
+	return count_labelled("/networks?", label, "\"EnableIPv6\":");
 }
 
 bool harness_remove_container(const char *id)

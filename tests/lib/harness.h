@@ -46,6 +46,10 @@ int harness_containers(const char *label);
 bool harness_container_exists(const char *id);
 /* Remove a container by the Engine, behind the library's back. */
 bool harness_remove_container(const char *id);
+/* How many networks it has with that label. */
+int harness_networks(const char *label);
+/* What it answers to GET, freed by the caller; NULL where that is not 200. */
+char *harness_get(const char *path);
 /* How many containers of that pool the Engine has. */
 int harness_pool_containers(const char *pool_name);
 /* Wait until `condition(data)`; false after `timeout_ms`. Looks every 10 ms: for what offers nothing to wait on. */

@@ -139,7 +139,9 @@ static void test_nobody_waits_for_a_command(struct sos_pool *pool, struct sos_sa
 	pthread_join(waiting.thread, NULL);
 	tap_ok(harness_now_ms() - start < 15000, "stop did not wait for it");
 	tap_equal(running.code, SOS_ERROR_ENDED, "the running command ends with a typed error: %s", running.error.message);
-	tap_equal(waiting.code, SOS_ERROR_ENDED, "and so does the one that waited: %s", waiting.error.message);
+	/* STATE where its thread was so late that the stop was over */
+	tap_ok(waiting.code == SOS_ERROR_ENDED || waiting.code == SOS_ERROR_STATE, "and so does the one that waited: %s",
+	       waiting.error.message);
 	tap_ok(!running.result && !waiting.result, "without a result");
 	tap_equal(harness_state(busy), SOS_STATE_STOPPED, "it is stopped");
 	begin(&waiting, busy, "echo never");
