@@ -16,11 +16,16 @@ POINT = re.compile(r"^(not )?ok\b(?:\s+\d+)?(?:\s*-?\s*)(.*)$")
 
 
 def points(stdout):
+    """[whether it passed, its name, the comment lines after it] of each."""
+    found = []
     for line in stdout.splitlines():
         match = POINT.match(line)
         if match:
             good = not match.group(1) and not re.search(r"#\s*SKIP", match.group(2), re.IGNORECASE)
-            yield good, match.group(2)
+            found.append((good, match.group(2), []))
+        elif line.startswith("#") and found:
+            found[-1][2].append(line)
+    return found
 
 
 def main():
@@ -34,12 +39,12 @@ def main():
         runs = []
     for run in runs:
         tests += 1
-        found = list(points(run.get("stdout") or ""))
-        bad = [name for good, name in found if not good]
+        found = points(run.get("stdout") or "")
+        bad = [point for point in found if not point[0]]
         passed += len(found) - len(bad)
         failed += len(bad)
-        for name in bad:
-            print(f"FAILED: {build}: {run['name']}: {name}")
+        for _, name, comments in bad:
+            print(f"FAILED: {build}: {run['name']}: {name}", *comments[:8], sep="\n    ")
         if not found and run["result"] == "OK":
             passed += 1
         elif run["result"] != "OK" and not bad:
