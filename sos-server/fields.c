@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../libsos/wire/base64.h"
+
 bool sos_fields_read(struct sos_fields *fields, char *body, size_t length)
 {
 	*fields = (struct sos_fields){ 0 };
@@ -41,17 +43,21 @@ void sos_fields_fail(struct sos_fields *fields, const char *format, ...)
 	fields->failed = true;
 }
 
-/* NULL where it is absent or null. */
-static const struct sos_json_value *find(struct sos_fields *fields, const char *name)
+static const struct sos_json_value *find_in(const struct sos_fields *fields, const struct sos_json_value *object,
+					    const char *name)
 {
 	const struct sos_json_value *values = fields->json.values;
 	size_t length = strlen(name);
-	if (fields->failed)
-		return NULL;
-	for (uint32_t i = 1; i < values[0].end; i = values[i + 1].end)
+	for (uint32_t i = (uint32_t)(object - values) + 1; i < object->end; i = values[i + 1].end)
 		if (values[i].length == length && memcmp(values[i].text, name, length) == 0)
 			return values[i + 1].type == SOS_JSON_NULL ? NULL : &values[i + 1];
 	return NULL;
+}
+
+/* NULL where it is absent or null. */
+static const struct sos_json_value *find(struct sos_fields *fields, const char *name)
+{
+	return fields->failed ? NULL : find_in(fields, fields->json.values, name);
 }
 
 static void wrong_type(struct sos_fields *fields, const char *name, const char *wanted,
@@ -94,12 +100,44 @@ bool sos_field_present(struct sos_fields *fields, const char *name)
 	return find(fields, name) != NULL;
 }
 
-const char *sos_field_bytes(struct sos_fields *fields, const char *name, size_t *length)
+static const void *decode(struct sos_fields *fields, const char *name, const struct sos_json_value *object,
+			  size_t *length)
 {
-	const struct sos_json_value *value = find_typed(fields, name, SOS_JSON_STRING);
-	if (length)
-		*length = value ? value->length : 0;
-	return value ? value->text : NULL;
+	char inner[80];
+	const struct sos_json_value *encoded = find_in(fields, object, "base64");
+	snprintf(inner, sizeof(inner), "%s.base64", name);
+	if (!encoded) {
+		sos_fields_fail(fields, "field \"%s\" is missing", inner);
+		return NULL;
+	}
+	if (encoded->type != SOS_JSON_STRING) {
+		wrong_type(fields, inner, "a string", encoded);
+		return NULL;
+	}
+	void *bytes = keep(fields, encoded->length / 4 * 3 + 2);
+	ssize_t decoded = bytes ? sos_base64_decode(encoded->text, encoded->length, bytes) : -1;
+	if (decoded < 0) {
+		sos_fields_fail(fields, "field \"%s\" is not base64", inner);
+		return NULL;
+	}
+	*length = (size_t)decoded;
+	return bytes;
+}
+
+const void *sos_field_bytes(struct sos_fields *fields, const char *name, size_t *length)
+{
+	const struct sos_json_value *value = find(fields, name);
+	*length = 0;
+	if (!value)
+		return NULL;
+	if (value->type == SOS_JSON_OBJECT)
+		return decode(fields, name, value, length);
+	if (value->type != SOS_JSON_STRING) {
+		wrong_type(fields, name, "a string or {\"base64\": \"...\"}", value);
+		return NULL;
+	}
+	*length = value->length;
+	return value->text;
 }
 
 const char *sos_field_text(struct sos_fields *fields, const char *name, size_t *length)
@@ -232,7 +270,7 @@ int64_t sos_field_int(struct sos_fields *fields, const char *name, int64_t least
 	return (int64_t)number;
 }
 
-int64_t sos_field_thousandths(struct sos_fields *fields, const char *name, int64_t most)
+int64_t sos_field_thousandths(struct sos_fields *fields, const char *name, int64_t least, int64_t most)
 {
 	const struct sos_json_value *value = find(fields, name);
 	if (!value)
@@ -242,12 +280,9 @@ int64_t sos_field_thousandths(struct sos_fields *fields, const char *name, int64
 		return 0;
 	}
 	double number = strtod(value->text, NULL) * 1000;
-	if (!(number >= 0 && number <= (double)most)) {
-		sos_fields_fail(fields, "field \"%s\" must be between 0 and %" PRId64, name, most / 1000);
-		return 0;
-	}
-	if (number > 0 && number < 1) {
-		sos_fields_fail(fields, "field \"%s\" must be 0 or at least 0.001", name);
+	if (number != 0 && !(number >= (double)least && number <= (double)most)) {
+		sos_fields_fail(fields, "field \"%s\" must be between %g and %g, or 0", name, (double)least / 1000,
+				(double)most / 1000);
 		return 0;
 	}
 	return (int64_t)(number + 0.5);

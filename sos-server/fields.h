@@ -33,15 +33,15 @@ void sos_fields_fail(struct sos_fields *fields, const char *format, ...) __attri
 bool sos_field_present(struct sos_fields *fields, const char *name);
 /* Text without NUL; `length` may be NULL. */
 const char *sos_field_text(struct sos_fields *fields, const char *name, size_t *length);
-/* Text that may hold NUL. */
-const char *sos_field_bytes(struct sos_fields *fields, const char *name, size_t *length);
+/* Text that may hold NUL, or {"base64": "..."} for bytes that are no text. */
+const void *sos_field_bytes(struct sos_fields *fields, const char *name, size_t *length);
 /* An array of texts without NUL, NULL-terminated. */
 const char *const *sos_field_texts(struct sos_fields *fields, const char *name);
 /* An object of texts, or an array of "name=value": as the latter, NULL-terminated. */
 const char *const *sos_field_pairs(struct sos_fields *fields, const char *name);
 bool sos_field_bool(struct sos_fields *fields, const char *name);
 int64_t sos_field_int(struct sos_fields *fields, const char *name, int64_t least, int64_t most);
-/* A number, in thousandths. */
-int64_t sos_field_thousandths(struct sos_fields *fields, const char *name, int64_t most);
+/* A number, given and bounded in thousandths; 0 is always allowed. */
+int64_t sos_field_thousandths(struct sos_fields *fields, const char *name, int64_t least, int64_t most);
 /* One of `choices` (NULL-terminated): its place, from 1. */
 uint32_t sos_field_choice(struct sos_fields *fields, const char *name, const char *const *choices);

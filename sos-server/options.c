@@ -143,8 +143,8 @@ static bool read_cpus(const char *text, int64_t *millis)
 {
 	char *end;
 	double number = strtod(text, &end);
-	if (end == text || *end || !(number >= 0.01 && number <= 10000))
-		return wrong("--cpus takes a number of CPUs such as 1.5, not \"%s\"", text);
+	if (end == text || *end || !(number >= 0.01 && number <= 1024))
+		return wrong("--cpus takes a number of CPUs from 0.01 to 1024, such as 1.5, not \"%s\"", text);
 	*millis = (int64_t)floor(number * 1000 + 0.5);
 	return true;
 }

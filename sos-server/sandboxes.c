@@ -12,13 +12,16 @@
 
 #define DAYS_30_MS (INT64_C(30) * 86400 * 1000)
 
-static const char *const networks[] = { "bridge", "none", NULL };        /* enum sos_network */
-static const char *const streams[] = { "merged", "separate", NULL };     /* enum sos_streams */
-static const char *const profiles[] = { "standard", "strict", NULL };    /* enum sos_profile */
+static const char *const networks[] = { "bridge", "none", NULL };     /* enum sos_network */
+static const char *const streams[] = { "merged", "separate", NULL };  /* enum sos_streams */
+static const char *const profiles[] = { "standard", "strict", NULL }; /* enum sos_profile */
 
 static void read_spec(struct sos_fields *fields, struct sos_sandbox_spec *spec)
 {
 	spec->image = sos_field_text(fields, "image", NULL);
+	/* The library takes "" for its default; a client that sends it has lost its image's name. */
+	if (spec->image && !*spec->image)
+		sos_fields_fail(fields, "field \"image\" is empty; leave it out for ubuntu:latest");
 	spec->setup_commands = sos_field_texts(fields, "setup_commands");
 	spec->environment = sos_field_pairs(fields, "environment");
 	spec->labels = sos_field_pairs(fields, "labels");
@@ -26,7 +29,7 @@ static void read_spec(struct sos_fields *fields, struct sos_sandbox_spec *spec)
 	spec->user = sos_field_text(fields, "user", NULL);
 	spec->runtime = sos_field_text(fields, "runtime", NULL);
 	spec->memory_bytes = sos_field_int(fields, "memory_bytes", -1, INT64_C(1) << 50);
-	spec->cpu_millis = sos_field_thousandths(fields, "cpus", 10000 * 1000);
+	spec->cpu_millis = sos_field_thousandths(fields, "cpus", 10, 1024 * 1000);
 	spec->pids_limit = sos_field_int(fields, "pids_limit", -1, 4194304);
 	spec->lifetime_ms = sos_field_int(fields, "lifetime_ms", 0, DAYS_30_MS);
 	spec->idle_timeout_ms = sos_field_int(fields, "idle_timeout_ms", 0, DAYS_30_MS);

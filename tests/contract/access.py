@@ -27,15 +27,18 @@ def hosts(env):
     for host in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST", "sos.example"):
         for port in ("", ":3000", f":{env.port}"):
             yield want(host + port, statuses(ask(env.port, f"Host: {host}{port}")), [200])
-    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:80@evil.example", "sos.example.",
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:80@evil.example",
+                 "sos.example.",
                  "127.0.0.2", "0.0.0.0", "", "localhost:x", "[::1"):
         yield want(repr(host), statuses(ask(env.port, f"Host: {host}")), [403])
 
 
 def origins(env):
     """a request with an Origin that was not allowed is refused, whatever it asks"""
-    for origin in ("https://evil.example", "null", "http://localhost", f"http://127.0.0.1:{env.port}", "https://ui.example.evil"):
-        for method, path in (("GET", "/healthz"), ("GET", "/sandboxes"), ("POST", "/sandboxes"), ("OPTIONS", "/sandboxes")):
+    for origin in ("https://evil.example", "null", "http://localhost", f"http://127.0.0.1:{env.port}",
+                   "https://ui.example.evil"):
+        for method, path in (("GET", "/healthz"), ("GET", "/sandboxes"), ("POST", "/sandboxes"),
+                             ("OPTIONS", "/sandboxes")):
             got = ask(env.port, "Host: localhost", f"Origin: {origin}", path=path, method=method)
             yield want(f"{origin} {method} {path}", statuses(got), [403])
     got = ask(env.port, "Host: localhost", "Origin: https://ui.example", path="/sandboxes")
@@ -55,7 +58,8 @@ def tokens(env):
     try:
         def get(*headers, path="/sandboxes"):
             return statuses(ask(server.port, "Host: localhost", *headers, path=path))
-        if not until(lambda: listens(server.port) and get("Authorization: Bearer first-token", path="/readyz") == [200]):
+        if not until(lambda: listens(server.port) and
+                     get("Authorization: Bearer first-token", path="/readyz") == [200]):
             yield "the server is not ready"
         yield want("/healthz", get(path="/healthz"), [200])
         yield want("/readyz", get(path="/readyz"), [401])
@@ -63,7 +67,8 @@ def tokens(env):
                        "Authorization: Bearer  first-token "):
             yield want(header, get(header), [200])
         for header in ("X: y", "Authorization: Bearer", "Authorization: Bearer ", "Authorization: first-token",
-                       "Authorization: Basic first-token", "Authorization: Bearer first-toke", "Authorization: Bearer first-tokenx",
+                       "Authorization: Basic first-token", "Authorization: Bearer first-toke",
+                       "Authorization: Bearer first-tokenx",
                        "Authorization: Bearer first-token second-token", "Authorization: Bearer # ours",
                        "Authorization: Bearer FIRST-TOKEN", "Authorization: Bearer " + "x" * 5000):
             yield want(header[:60], get(header), [401])
@@ -103,7 +108,8 @@ def other_addresses(env):
     with Server(env.program, "--listen", "0.0.0.0", "--insecure", "--log-level", "error") as server:
         yield want("any host", statuses(ask(server.port, "Host: whatever.example")), [200])
         yield want("origin", statuses(ask(server.port, "Host: x", "Origin: https://evil.example")), [403])
-    with Server(env.program, "--listen", "0.0.0.0", "--insecure", "--allow-host", "only.example", "--log-level", "error") as server:
+    with Server(env.program, "--listen", "0.0.0.0", "--insecure", "--allow-host", "only.example",
+                "--log-level", "error") as server:
         yield want("allowed host", statuses(ask(server.port, "Host: only.example:1")), [200])
         yield want("another host", statuses(ask(server.port, "Host: whatever.example")), [403])
 

@@ -7,8 +7,8 @@ import time
 
 from support import Background, Client, serving, send, until, want, want_error
 
-RESULT = ["output", "stdout", "stderr", "exit_code", "exited", "timed_out", "session_lost", "dropped_bytes", "duration_ms",
-          "exec_id", "background_output"]
+RESULT = ["output", "stdout", "stderr", "exit_code", "exited", "timed_out", "session_lost", "dropped_bytes",
+          "duration_ms", "exec_id", "background_output"]
 
 
 @contextlib.contextmanager
@@ -23,7 +23,8 @@ def result_fields(env):
     answer = env.run(env.path, "echo out; echo err >&2; (exit 3)")
     yield want("keys", list(answer)[:11], RESULT)
     yield want("merged", (answer["output"], answer["stdout"], answer["stderr"]), ("out\nerr", "out\nerr", ""))
-    yield want("code", (answer["exit_code"], answer["exited"], answer["timed_out"], answer["session_lost"]), (3, False, False, False))
+    yield want("code", (answer["exit_code"], answer["exited"], answer["timed_out"], answer["session_lost"]),
+               (3, False, False, False))
     if not isinstance(answer["duration_ms"], float) or not 0 < answer["duration_ms"] < 60000:
         yield f"duration_ms is {answer['duration_ms']!r}"
 
@@ -51,7 +52,8 @@ def separate_streams(env):
 
 def text(env):
     """what is not UTF-8 becomes U+FFFD, one a maximal subpart, and the JSON stays valid"""
-    for data in (b"a\xffb", b"\xc3", b"\xe4\xbd\xa0\xe5\xa5\xbd", b"\xf0\x9f\x8c\x8a!", b"\xf0\x9f\x8c!", b"\xed\xa0\x80!",
+    for data in (b"a\xffb", b"\xc3", b"\xe4\xbd\xa0\xe5\xa5\xbd", b"\xf0\x9f\x8c\x8a!", b"\xf0\x9f\x8c!",
+                 b"\xed\xa0\x80!",
                  b"\xc0\xaf!", b"\xf4\x90\x80\x80!", b"a\0b\x1b[31m\"\\\x7f!", bytes(range(1, 256)) + b"!"):
         escaped = "".join(f"\\{byte:03o}" for byte in data)
         answer = env.run(env.path, f"printf '{escaped}'", standalone=True)
@@ -63,7 +65,8 @@ def text(env):
 
 def unicode_commands(env):
     """commands are UTF-8, escaped or not, long or not"""
-    yield want("escapes", send(env.port, env.path + "/exec", '{"command": "echo \\ud83c\\udf0a\\u4f60"}')[1].count("🌊你"), 2)
+    said = send(env.port, env.path + "/exec", '{"command": "echo \\ud83c\\udf0a\\u4f60"}')[1]
+    yield want("escapes", said.count("🌊你"), 2)
     yield want("long", len(env.run(env.path, "echo " + "é" * 200000)["output"]), 200000)
     yield want("tabs and quotes", env.run(env.path, "printf '%s' 'a\tb\"\\c'")["output"], 'a\tb"\\c')
 
@@ -105,14 +108,28 @@ def time_limits(env):
 
 def standalone(env):
     """standalone commands: argv, stdin with NUL, environment, own process"""
-    yield want("argv", env.run(env.path, None, argv=["printf", "%s|", "a b", "", "$HOME"], standalone=True)["output"], "a b||$HOME|")
+    argv = ["printf", "%s|", "a b", "", "$HOME"]
+    yield want("argv", env.run(env.path, None, argv=argv, standalone=True)["output"], "a b||$HOME|")
     yield want("stdin", env.run(env.path, "cat", stdin="line\0x\né", standalone=True)["output"], "line\0x\né")
     yield want("no stdin", env.run(env.path, "wc -c", standalone=True)["output"].strip(), "0")
     env.run(env.path, "cd /tmp; export MINE=1")
-    yield want("outside the session", env.run(env.path, "echo $PWD-$MINE-$TERM-$LANG", standalone=True)["output"], "/--dumb-C.UTF-8\n")
+    outside = env.run(env.path, "echo $PWD-$MINE-$TERM-$LANG", standalone=True)["output"]
+    yield want("outside the session", outside, "/--dumb-C.UTF-8\n")
     answer = env.run(env.path, "kill -9 $$", standalone=True)
     yield want("signal", (answer["exit_code"], answer["exited"]), (137, False))
-    yield want_error("empty argv", env.request("POST", env.path + "/exec", {"argv": [], "standalone": True}), 400, "argv")
+    empty = env.request("POST", env.path + "/exec", {"argv": [], "standalone": True})
+    yield want_error("empty argv", empty, 400, "argv")
+
+
+def binary_stdin(env):
+    """stdin may be bytes that are no text, as {"base64": "..."}"""
+    for data in (b"", b"\0", b"\xff\xfe\r\n\xc3", bytes(range(256)) * 1000):
+        answer = env.run(env.path, "cat", stdin={"base64": base64.b64encode(data).decode()}, standalone=True,
+                         encoding="base64")
+        if base64.b64decode(answer["output"]) != data:
+            yield f"{data[:8]!r} comes back as {answer['output'][:40]!r}"
+    answer = env.run(env.path, "cat", stdin={"base64": "YQ", "future": 1}, standalone=True)
+    yield want("without padding, with an unknown key", answer["output"], "a")
 
 
 def judge(env):
@@ -212,9 +229,11 @@ def background_output(env):
 
 def large_commands(env):
     """a command of 1 MiB runs, one with 63 MiB of comment too"""
-    yield want("1 MiB", env.run(env.path, "cat <<'E' | wc -c\n" + "x" * (1 << 20) + "\nE")["output"], str((1 << 20) + 1))
+    counted = env.run(env.path, "cat <<'E' | wc -c\n" + "x" * (1 << 20) + "\nE")["output"]
+    yield want("1 MiB", counted, str((1 << 20) + 1))
     yield want("63 MiB", env.run(env.path, "#" + "x" * (63 << 20) + "\necho fine")["output"], "fine")
 
 
-TESTS = [result_fields, trimming, separate_streams, text, unicode_commands, caps, large_output, time_limits, standalone, judge,
-         identities, running_results, busy_session, order, vanished_client, background_output, large_commands]
+TESTS = [result_fields, trimming, separate_streams, text, unicode_commands, caps, large_output, time_limits, standalone,
+         binary_stdin, judge, identities, running_results, busy_session, order, vanished_client,
+         background_output, large_commands]

@@ -31,14 +31,15 @@ def unknown_and_null(env):
 def wrong_types(env):
     """a field of the wrong type or range is 400 and named"""
     for field, values in {
-            "image": (5, True, [], {}),
+            "image": (5, True, [], {}, ""),
             "setup_commands": ("x", 5, {}, ["x", 5], [None]),
             "environment": ("A=1", 5, ["A", 5], {"A": 5}, {"": "x"}, {"A=B": "x"}),
             "labels": ("x", {"a": None}),
             "working_directory": (5,), "user": (0,), "runtime": ([],),
-            "memory_bytes": ("1g", 1.5, -2, 1e30), "cpus": ("2", -1, 1e9), "pids_limit": ("5", -3, 1.1),
+            "memory_bytes": ("1g", 1.5, -2, 1e30), "cpus": ("2", -1, 0.001, 1025, 1e9), "pids_limit": ("5", -3, 1.1),
             "lifetime_ms": ("5", -1, 1e15), "idle_timeout_ms": (-1, []),
-            "network": ("host", 5), "streams": ("both", True), "profile": ("root",), "new_privileges": ("yes", 1)}.items():
+            "network": ("host", 5), "streams": ("both", True), "profile": ("root",),
+            "new_privileges": ("yes", 1)}.items():
         for value in values:
             answer = env.request("POST", "/sandboxes", {"image": "x", field: value})
             yield want_error(f"{field} {value!r}", answer, 400, field)
@@ -63,6 +64,14 @@ def exec_types(env):
             ({"argv": "ls", "standalone": True}, ["argv"]), ({"argv": ["ls", 5], "standalone": True}, ["argv[1]"]),
             ({"argv": ["ls", "a\0b"], "standalone": True}, ["argv[1]", "NUL"]),
             ({"argv": ["ls"], "command": "ls", "standalone": True}, ["argv", "command"]),
+            ({"command": "cat", "stdin": 5, "standalone": True}, ["stdin", "string", "base64"]),
+            ({"command": "cat", "stdin": ["a"], "standalone": True}, ["stdin", "array"]),
+            ({"command": "cat", "stdin": {}, "standalone": True}, ["stdin.base64", "missing"]),
+            ({"command": "cat", "stdin": {"base64": None}, "standalone": True}, ["stdin.base64", "missing"]),
+            ({"command": "cat", "stdin": {"base64": 5}, "standalone": True}, ["stdin.base64", "number"]),
+            ({"command": "cat", "stdin": {"base64": "a b="}, "standalone": True}, ["stdin.base64", "not base64"]),
+            ({"command": "cat", "stdin": {"base64": "YQ==\n"}, "standalone": True}, ["stdin.base64", "not base64"]),
+            ({"command": "cat", "stdin": {"base64": "YQ=="}}, ["stdin", "standalone"]),
             ({"command": "echo a\0b"}, ["command", "NUL", "6"])):
         yield want_error(repr(body), env.request("POST", path, body), 400, *words)
 
@@ -73,7 +82,8 @@ def broken_json(env):
             ("", ["body"]), (" ", ["byte 1"]), ("{", ["byte 1"]), ('{"image": "x"', ["byte 13"]),
             ('{"image": "x",}', ["byte 14"]), ('{"image" "x"}', ["byte 9"]), ("{'image': 1}", ["byte 1"]),
             ('{"image": "x"} x', ["byte 15"]), ('{"image": "x"}{}', ["byte 14"]), ("[]", ["object"]), ("5", ["object"]),
-            ('"x"', ["object"]), ("null", ["object"]), ('{"image": NaN}', ["byte 10"]), ('{"image": Infinity}', ["byte 10"]),
+            ('"x"', ["object"]), ("null", ["object"]), ('{"image": NaN}', ["byte 10"]),
+            ('{"image": Infinity}', ["byte 10"]),
             ('{"image": 01}', ["byte 11"]), ('{"image": 1.}', ["byte 12"]), ('{"image": .5}', ["byte 10"]),
             ('{"image": +5}', ["byte 10"]), ('{"image": 1e}', ["byte 12"]), ('{"image": tru}', ["byte 10"]),
             ('{"image": "a\nb"}', ["byte 12", "image"]), ('{"image": "\\x"}', ["byte 11", "image"]),
@@ -93,7 +103,8 @@ def broken_json(env):
 
 def good_json(env):
     """everything that JSON allows is understood"""
-    for body in (' \t\r\n{ "image" : "x" } \n', '{"x":{"x":"\\u0078\\/\\"\\\\\\b\\f\\n\\r\\t"}}', '{"labels":{"x":"\\ud83c\\udf0a"}}',
+    for body in (' \t\r\n{ "image" : "x" } \n', '{"x":{"x":"\\u0078\\/\\"\\\\\\b\\f\\n\\r\\t"}}',
+                 '{"labels":{"x":"\\ud83c\\udf0a"}}',
                  '{"memory_bytes":-1}', '{"memory_bytes":2.0e9}', '{"cpus":1.5}', '{"cpus":0}', '{"pids_limit":100.0}',
                  '{"x":[[],{},[{}],1e400,-0,0.0,-1E-5]}', '{"image":"x","x":"' + "\\u00e9" * 1000 + '"}',
                  '{"environment":["A=1","B="],"labels":{"k":"v=w"}}', '{"x":' + "[" * 60 + "]" * 60 + "}"):
@@ -104,7 +115,8 @@ def good_json(env):
 
 def fields_are_kept(env):
     """what create was given shows in GET /sandboxes/{id}, values of the environment excepted"""
-    spec = {"image": "x:1", "setup_commands": ["a", "b c"], "environment": {"SECRET": "hunter2"}, "labels": {"k": "v=w"},
+    spec = {"image": "x:1", "setup_commands": ["a", "b c"], "environment": {"SECRET": "hunter2"},
+            "labels": {"k": "v=w"},
             "working_directory": "/w", "user": "1:2", "runtime": "runsc", "memory_bytes": 64 << 20, "cpus": 1.5,
             "pids_limit": 99, "lifetime_ms": 5000, "idle_timeout_ms": 4000, "network": "none", "streams": "separate",
             "profile": "standard", "new_privileges": True}
@@ -120,7 +132,18 @@ def fields_are_kept(env):
             yield want(name, info[name], value)
     if "hunter2" in str(info):
         yield "a value of the environment is shown"
-    yield want("the same in the list", [s for s in env.request("GET", "/sandboxes")[1] if s["id"] == info["id"]], [info])
+    listed = [s for s in env.request("GET", "/sandboxes")[1] if s["id"] == info["id"]]
+    yield want("the same in the list", listed, [info])
+
+
+def no_limits(env):
+    """what GET prints for a limit that is not there can be given to POST"""
+    path = env.create(memory_bytes=-1, pids_limit=-1, cpus=0)
+    info = env.request("GET", path)[1]
+    limits = {name: info[name] for name in ("memory_bytes", "pids_limit", "cpus", "idle_timeout_ms")}
+    yield want("limits", limits, {"memory_bytes": -1, "pids_limit": -1, "cpus": 0, "idle_timeout_ms": 0})
+    again = env.request("GET", env.create(**limits))[1]
+    yield want("given back", {name: again[name] for name in limits}, limits)
 
 
 def stop_fields(env):
@@ -147,11 +170,12 @@ def unknown_ids(env):
     """an id that is not known is 404 everywhere"""
     for sandbox in ("00000000-0000-4000-8000-000000000000", "nonsense", "a" * 500, "%2e%2e", "☃"):
         path = "/sandboxes/" + "".join(c if c.isascii() else "%E2%98%83" for c in sandbox)
-        for method, rest, body in (("GET", "", None), ("DELETE", "", None), ("POST", "/start", None), ("POST", "/stop", None),
+        for method, rest, body in (("GET", "", None), ("DELETE", "", None), ("POST", "/start", None),
+                                   ("POST", "/stop", None),
                                    ("POST", "/exec", {"command": "ls"}), ("GET", "/exec/x", None),
                                    ("GET", "/trajectory", None), ("GET", "/trajectory/formatted", None)):
             yield want_error(method + " " + path + rest, env.request(method, path + rest, body), 404)
 
 
-TESTS = [create_defaults, unknown_and_null, wrong_types, exec_types, broken_json, good_json, fields_are_kept, stop_fields,
-         missing_body, unknown_ids]
+TESTS = [create_defaults, unknown_and_null, wrong_types, exec_types, broken_json, good_json, fields_are_kept,
+         no_limits, stop_fields, missing_body, unknown_ids]

@@ -71,8 +71,10 @@ def bad_heads(env):
             ("no host", b"GET /healthz HTTP/1.1\r\n\r\n", ([400],)),
             ("NUL", b"GET /heal\0thz HTTP/1.1\r\nHost: localhost\r\n\r\n", ([400],)),
             ("long path", b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", ([431], [414], [413])),
-            ("long header", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70000 + b"\r\n\r\n", ([431], [413])),
-            ("many headers", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: 1\r\n" * 200 + b"\r\n", ([400], [431])),
+            ("long header", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70000 + b"\r\n\r\n",
+             ([431], [413])),
+            ("many headers", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+             ([400], [431])),
             ("absolute target", b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", ([400], []))):
         got = statuses(raw(env.port, data, close_writing=True))
         if got not in allowed:
@@ -112,7 +114,8 @@ def head_requests(env):
 def content_type(env):
     """a body is JSON: forms are 415, a missing type is taken as JSON, no body needs no type"""
     body = '{"image": "x"}'
-    for given in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"):
+    for given in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x",
+                  "application/jsonx"):
         answer = raw(env.port, post(env.port, "/sandboxes", body).replace(b"application/json", given.encode()))
         yield want(given, statuses(answer), [415])
     for given in (b"application/json; charset=utf-8", b"Application/JSON"):
@@ -120,7 +123,8 @@ def content_type(env):
         yield want(given, statuses(answer), [200])
     answer = raw(env.port, post(env.port, "/sandboxes", body).replace(b"Content-Type: application/json\r\n", b""))
     yield want("no type", statuses(answer), [200])
-    answer = raw(env.port, post(env.port, "/sandboxes/x/start", "").replace(b"application/json", b"application/octet-stream"))
+    without_body = post(env.port, "/sandboxes/x/start", "")
+    answer = raw(env.port, without_body.replace(b"application/json", b"application/octet-stream"))
     yield want("a type without a body", statuses(answer), [404])
     answer = raw(env.port, post(env.port, "/sandboxes", body, "Content-Encoding: gzip"))
     yield want("gzip", statuses(answer), [415])

@@ -2,6 +2,7 @@
 """The program: options, ports, signals, logs, an Engine that is not there."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 
 from support import Background, Environment, Server, finish, until, want, want_error
 
@@ -61,13 +63,18 @@ class Logged:
 
 def usage(env):
     """--help and --version are 0 on stdout; a wrong command line is one line on stderr and 2"""
-    for option, words in (("--help", ("--port", "Examples", "sos-server --")), ("-h", ("--token-file",)), ("--version", ("sos-server ",))):
+    for option, words in (("--help", ("--port", "Examples", "sos-server --")), ("-h", ("--token-file",)),
+                          ("--version", ("sos-server ",))):
         status, out, err = finish(env.program, option)
         yield want(option, (status, err, [w for w in words if w not in out]), (0, "", []))
-    for arguments in (["--bogus"], ["-x"], ["extra"], ["--port"], ["--port", "x"], ["--port", "65536"], ["--port", "-1"],
-                      ["--port", "3000x"], ["-m", "0"], ["-m", "ten"], ["--timeout", "0"], ["--memory", "lots"], ["--memory", "1"],
-                      ["--pids", "2"], ["--cpus", "none"], ["--network", "host"], ["--transport", "carrier"], ["--log-level", "all"],
-                      ["--log-format", "xml"], ["--listen", "nowhere"], ["--listen", "::1"], ["--allow-origin", "example"],
+    for arguments in (["--bogus"], ["-x"], ["extra"], ["--port"], ["--port", "x"], ["--port", "65536"],
+                      ["--port", "-1"],
+                      ["--port", "3000x"], ["-m", "0"], ["-m", "ten"], ["--timeout", "0"], ["--memory", "lots"],
+                      ["--memory", "1"],
+                      ["--pids", "2"], ["--cpus", "none"], ["--cpus", "1025"], ["--network", "host"],
+                      ["--transport", "carrier"], ["--log-level", "all"],
+                      ["--log-format", "xml"], ["--listen", "nowhere"], ["--listen", "::1"],
+                      ["--allow-origin", "example"],
                       ["--insecure=yes"]):
         status, out, err = finish(env.program, *arguments)
         if (status, out) != (2, "") or err.count("\n") != 1 or not err.startswith("sos-server: ") or len(err) < 30:
@@ -133,7 +140,8 @@ def signals(env):
                 yield f"took {time.monotonic() - begun:.1f} s"
             for what, call in (("running", running), ("waiting", queued)):
                 call.join(5)
-                yield want_error(what, call.result, 503, "shutting down") if isinstance(call.result, tuple) else repr(call.result)
+                answered = isinstance(call.result, tuple)
+                yield want_error(what, call.result, 503, "shutting down") if answered else repr(call.result)
             yield want("container", engine("GET", f"/containers/{container}/json"), 404)
         finally:
             if server.process.poll() is None:
@@ -149,6 +157,50 @@ def engine(method, path):
         return int(connection.recv(64).split()[1])
 
 
+def left_of(pool):
+    """Names of the pool's containers and networks that the Engine still has."""
+    class Connection(http.client.HTTPConnection):
+        def connect(self):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(20)
+            self.sock.connect(ENGINE)
+
+    filters = urllib.parse.quote(json.dumps({"label": [f"sos.pool={pool}"]}))
+    names = []
+    for path in ("/containers/json?all=1&", "/networks?"):
+        connection = Connection("engine")
+        connection.request("GET", f"{path}filters={filters}")
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        names += [thing.get("Name") or thing["Names"][0] for thing in answer]
+    return names
+
+
+def signal_during_starts(env):
+    """a SIGTERM at any moment of a first start on a fresh pool leaves neither a container nor a network"""
+    seen = 0
+    for attempt in range(16):
+        pool = f"contract-leak-{os.getpid()}-{attempt}"
+        server = Server(env.program, "--pool", pool, "--log-level", "error")
+        server.wait_ready()
+        try:
+            path = Environment(env.options, server).create(network="bridge")
+            start = Background(server.request, "POST", path + "/start")
+            # The moment is what is tried: 0 to 150 ms cover create, start and what the session's birth takes.
+            time.sleep(0.01 * attempt)
+            server.process.send_signal(signal.SIGTERM)
+            yield want(f"exit after {10 * attempt} ms", server.process.wait(60), 0)
+            start.join(5)
+            seen += isinstance(start.result, tuple) and start.result[0] in (200, 503)
+            yield want(f"left after {10 * attempt} ms", left_of(pool), [])
+        finally:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait()
+    if seen < 8:
+        yield f"only {seen} of 16 starts had reached the server"
+
+
 def second_signal(env):
     """what does not end holds the end up for a while; a second signal ends it at once"""
     for second in (False, True):
@@ -156,7 +208,8 @@ def second_signal(env):
             port = int(re.search(r":(\d+) ", server.line("listening"))[1])
             with socket.create_connection(("127.0.0.1", port)) as client:
                 # A body that does not come keeps its request running.
-                client.sendall(b"POST /sandboxes HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+                client.sendall(b"POST /sandboxes HTTP/1.1\r\nHost: localhost\r\n"
+                               b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
                 yield want("the body is waited for", client.recv(64)[:12], b"HTTP/1.1 100")
                 server.process.send_signal(signal.SIGTERM)
                 yield want("said", until(lambda: server.line("shutting down"), 5), True)
@@ -234,4 +287,4 @@ def logs(env):
             yield f"{form}: started is {started}"
 
 
-TESTS = [usage, ready_line, taken_port, taken_pool, signals, second_signal, no_engine, logs]
+TESTS = [usage, ready_line, taken_port, taken_pool, signals, signal_during_starts, second_signal, no_engine, logs]

@@ -48,8 +48,10 @@ def details(env):
     """GET /sandboxes/{id} has everything that is known"""
     with env.started(labels={"task": "42"}, memory_bytes=64 << 20, pids_limit=50) as path:
         info = env.request("GET", path)[1]
-        for name in ("state", "reason", "queue_position", "progress", "container_id", "container_name", "labels", "memory_bytes",
-                     "cpus", "pids_limit", "lifetime_ms", "idle_timeout_ms", "network", "streams", "profile", "new_privileges",
+        for name in ("state", "reason", "queue_position", "progress", "container_id", "container_name", "labels",
+                     "memory_bytes",
+                     "cpus", "pids_limit", "lifetime_ms", "idle_timeout_ms", "network", "streams",
+                     "profile", "new_privileges",
                      "user", "working_directory", "runtime", "shell", "transport", "created_unix_ms", "started_unix_ms",
                      "expires_unix_ms", "session_busy", "environment_names", "sessions"):
             if name not in info:
@@ -98,8 +100,9 @@ def trajectory(env):
         yield want("keys", list(answer), ["sandbox_id", "command_count", "trajectory"])
         yield want("count", answer["command_count"], 3)
         steps = answer["trajectory"]
-        yield want("steps", [(s["index"], s["command"], s["result"]["output"], s["result"]["exit_code"]) for s in steps],
-                   [(0, "echo one", "one", 0), (1, "cat <<E\ntwo\nlines\nE\nfalse", "two\nlines", 1), (2, "true", "", 0)])
+        seen = [(s["index"], s["command"], s["result"]["output"], s["result"]["exit_code"]) for s in steps]
+        yield want("steps", seen, [(0, "echo one", "one", 0), (1, "cat <<E\ntwo\nlines\nE\nfalse", "two\nlines", 1),
+                                   (2, "true", "", 0)])
         times = [s["timestamp"] for s in steps]
         if not all(isinstance(t, float) for t in times) or times != sorted(times) or not 0 <= times[0] < 60:
             yield f"timestamps {times}"

@@ -109,7 +109,8 @@ def deadlines(env):
         yield want_error("after a while", env.request("POST", path + "/start", {"queue_timeout_ms": 300}), 504)
         if not 0.25 < time.monotonic() - begun < 5:
             yield f"took {time.monotonic() - begun:.1f} s"
-        yield want_error("wrong", env.request("POST", path + "/start", {"queue_timeout_ms": "1"}), 400, "queue_timeout_ms")
+        answer = env.request("POST", path + "/start", {"queue_timeout_ms": "1"})
+        yield want_error("wrong", answer, 400, "queue_timeout_ms")
         env.request("DELETE", path)
 
 

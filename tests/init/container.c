@@ -144,14 +144,15 @@ static _Noreturn void run(const char *dir, const struct box_options *o, const ch
 		need(setrlimit(RLIMIT_NOFILE, &files), "RLIMIT_NOFILE");
 	}
 	limit_capabilities(o);
-	char *argv[] = {"sos-init", NULL};
+	static char name[] = "sos-init", home[] = "HOME=/root", from_image[] = "FROM_IMAGE=yes", host[] = "HOSTNAME=box";
+	char *argv[] = {name, NULL};
 	char *envp[] = {variable("SOS_NONCE", nonce),
 			variable("SOS_TRANSPORT", o->transport ? o->transport : "socket"),
 			variable("SOS_LEASE_MS", o->lease_ms ? o->lease_ms : "0"),
 			variable("SOS_LIFETIME_MS", o->lifetime_ms ? o->lifetime_ms : "0"),
-			"HOME=/root",
-			"FROM_IMAGE=yes",
-			"HOSTNAME=box",
+			home,
+			from_image,
+			host,
 			NULL};
 	fexecve(init, argv, envp);
 	need(-1, "exec");
