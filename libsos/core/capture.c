@@ -28,6 +28,16 @@ int sos_capture_bytes(struct sos_capture *capture, enum sos_capture_stream strea
 	return keep(&r->out, &r->dropped_out, capture->cap, data, length);
 }
 
+void sos_capture_lost(struct sos_capture *capture, enum sos_capture_stream stream, uint64_t count)
+{
+	struct sos_result *r = capture->result;
+	r->dropped_output += count;
+	if (r->separate && stream == SOS_CAPTURE_ERR)
+		r->dropped_err += count;
+	else if (r->separate)
+		r->dropped_out += count;
+}
+
 /* Merged streams, the usual case, are read into their place. */
 static ssize_t read_in_place(struct sos_capture *capture, int fd, size_t want)
 {

@@ -237,18 +237,23 @@ struct sos_child_state sos_child_look(struct sos_child *child)
 		.ended = child->link->state == SOS_LINK_ENDED ? child->link->end_code : 0,
 	};
 	for (int i = 0; i < SOS_CHILD_DRAINED; i++)
-		state.drained |= child->drained[i].data.length > 0;
+		state.drained |= child->drained[i].target != 0;
 	return state;
 }
 
-int sos_child_take_drained(struct sos_child *child, uint32_t target, struct sos_buffer *buffer)
+int sos_child_take_drained(struct sos_child *child, uint32_t target, struct sos_buffer *buffer, uint64_t *dropped)
 {
+	*dropped = 0;
 	SOS_LOCKED(&child->link->lock);
 	for (int i = 0; i < SOS_CHILD_DRAINED; i++) {
-		if (child->drained[i].target != target || !child->drained[i].data.length)
+		if (child->drained[i].target != target)
 			continue;
-		int r = sos_buffer_append(buffer, child->drained[i].data.data, child->drained[i].data.length);
-		sos_buffer_free(&child->drained[i].data);
+		struct sos_buffer *data = &child->drained[i].data;
+		int r = data->length ? sos_buffer_append(buffer, data->data, data->length) : 0;
+		*dropped = child->drained[i].dropped;
+		sos_buffer_free(data);
+		child->drained[i].target = 0;
+		child->drained[i].dropped = 0;
 		return r;
 	}
 	return 0;

@@ -42,7 +42,8 @@ struct sos_child {
 	int status;  /* as waitpid has it */
 	/* What sos-init drained while the connection was broken: comes before what is in the pipe. */
 	struct {
-		uint32_t target;
+		uint32_t target; /* 0: unused */
+		uint64_t dropped; /* bytes that did not fit into its buffer */
 		struct sos_buffer data;
 	} drained[SOS_CHILD_DRAINED];
 };
@@ -65,8 +66,8 @@ void sos_child_free(struct sos_child *child);
 struct sos_child_state sos_child_look(struct sos_child *child);
 /* Make `wake_fd` quiet until the next change; look afterwards. */
 void sos_child_quiet(struct sos_child *child);
-/* Append what was drained for `target` to `buffer`. 0 or -1 (no memory). */
-int sos_child_take_drained(struct sos_child *child, uint32_t target, struct sos_buffer *buffer);
+/* Append what was drained for `target` to `buffer`; `*dropped`: what was not kept of it. 0 or -1 (no memory). */
+int sos_child_take_drained(struct sos_child *child, uint32_t target, struct sos_buffer *buffer, uint64_t *dropped);
 /* Why the link ended, into `error`; gives the code. */
 int sos_child_ended(struct sos_child *child, struct sos_error *error);
 

@@ -7,17 +7,18 @@
 const char sos_driver_return[] = "\\builtin return \"$1\"\n";
 
 /* Quotes, because IFS is the user's. */
-#define RECORD "printf '\\0S%llu %%s %%s %%s\\0' \"$?\" \"$-\" \"${!-}\""
+#define RECORD "printf '\\0S%llu.%llu %%s %%s %%s\\0' \"$?\" \"$-\" \"${!-}\""
 
-/* The record, then the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it.
- * Apart, and in this order, for the sake of an `exec >&-`: the second group fails then, and says nothing. */
-#define TAIL                                            \
+/* The record, the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it. */
+#define TAIL_PLAIN "{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240"
+/* Apart, and in this order, for the sake of an `exec >&-`: the second group fails then, and says nothing. */
+#define TAIL_CAREFUL                                    \
 	"{ { \\builtin " RECORD " >&243; } >&240 2>&240;" \
 	"{ \\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240; }"
 
 /* `&&` keeps set -e from ending the shell for a status that bash lets pass, as of `[ a = b ] && x`. `.` by way of
  * `builtin` does not switch set -e off inside, as it would on its own. */
-#define RESTORE "\\builtin . /proc/self/fd/238 %d&&\\builtin :"
+#define RESTORE "\\builtin . %s %d&&\\builtin :"
 
 enum sos_dialect sos_driver_first(enum sos_shell shell)
 {
@@ -42,25 +43,25 @@ static size_t done(int n)
 	return n > 0 && n < SOS_DRIVER_LINE ? (size_t)n : 0;
 }
 
-size_t sos_driver_open(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+size_t sos_driver_open(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of)
 {
-	unsigned long long n = sequence;
-	switch (dialect) {
+	unsigned long long n = of.sequence, k = of.token;
+	switch (driver->dialect) {
 	case SOS_DIALECT_BASH:
 		return done(snprintf(line, SOS_DRIVER_LINE,
 				     "set +o history; history -c; set +H; set -o pipefail; shopt -s execfail; "
 				     "unset HISTFILE HISTSIZE HISTFILESIZE MAILCHECK; \\builtin " RECORD " >&243\n",
-				     n));
+				     n, k));
 	case SOS_DIALECT_SH:
 		return done(snprintf(line, SOS_DRIVER_LINE,
 				     "(set -o pipefail) && set -o pipefail; exec 3>&- 4>&- 5>&- 6>&-; unset MAILCHECK; "
 				     "\\command " RECORD " >&243\n",
-				     n));
+				     n, k));
 	case SOS_DIALECT_SH_LOW:
 		return done(snprintf(line, SOS_DRIVER_LINE,
 				     "(set -o pipefail) && set -o pipefail; unset MAILCHECK; "
 				     "\\command " RECORD " >&6\n",
-				     n));
+				     n, k));
 	case SOS_DIALECT_NONE:
 		break;
 	}
@@ -72,50 +73,64 @@ static bool has(const struct sos_record *record, char flag)
 	return strchr(record->flags, flag) != NULL;
 }
 
-/* Lines before the run: options off, a parser that an unfinished construct left broken made whole, $? restored. */
-static int run_prologue(char *line, size_t size, enum sos_dialect dialect, const struct sos_record *before)
+bool sos_driver_careful(const char *text, size_t length, const struct sos_record *before)
 {
-	bool bash = dialect == SOS_DIALECT_BASH;
+	return has(before, 'e') || memmem(text, length, "set", 3) || memmem(text, length, "&-", 2);
+}
+
+/* Before the run: a parser that an unfinished construct left broken made whole, options off, the mark set, $? restored. */
+static int run_prologue(char *line, size_t size, const struct sos_driver *driver, int mark,
+			const struct sos_record *before)
+{
+	bool bash = driver->dialect == SOS_DIALECT_BASH;
 	bool traced = has(before, 'x') || has(before, 'v');
-	char status[64] = "";
+	char status[SOS_DRIVER_PATH + 64] = "";
 	/* With options to put back on, the prefix of the text restores $? after that. */
 	if (before->code != 0 && bash && !traced)
-		snprintf(status, sizeof(status), RESTORE ";", before->code);
+		snprintf(status, sizeof(status), RESTORE ";", driver->restore, before->code);
 	/* Under set -e a status that is not 0 would end the shell here; it would have ended then. */
 	else if (before->code != 0 && !bash && !has(before, 'e'))
 		snprintf(status, sizeof(status), "(exit %d);", before->code);
-	return snprintf(line, size, "%s%s%s", before->code == 2 && bash ? ";;\n" : "",
-			traced ? (bash ? "\\builtin set +xv\n" : "set +xv\n") : "", status);
+	char begin[40] = "";
+	if (driver->dialect != SOS_DIALECT_SH_LOW)
+		snprintf(begin, sizeof(begin), "\\exec %d>&240 %d>&-;", mark, mark ^ 1);
+	return snprintf(line, size, "%s%s%s%s", before->code == 2 && bash ? ";;\n" : "",
+			traced ? (bash ? "\\builtin set +xv\n" : "set +xv\n") : "", begin, status);
 }
 
-size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence,
-		      const struct sos_record *before)
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of,
+		      const struct sos_record *before, bool careful)
 {
-	unsigned long long n = sequence;
-	int at = run_prologue(line, SOS_DRIVER_LINE, dialect, before);
+	unsigned long long n = of.sequence, k = of.token;
+	int mark = SOS_FD_MARK + (int)(of.sequence & 1);
+	int at = run_prologue(line, SOS_DRIVER_LINE, driver, mark, before);
 	char *rest = line + at;
 	size_t left = (size_t)(SOS_DRIVER_LINE - at);
 	int more = 0;
-	switch (dialect) {
+	switch (driver->dialect) {
 	case SOS_DIALECT_BASH:
-		more = snprintf(rest, left,
-				"{ \\builtin . /proc/self/fd/239 243>&240&&" TAIL "||" TAIL "; } "
-				"<&240 >&241 2>&242\n",
-				n, n);
+		if (careful)
+			more = snprintf(rest, left,
+					"{ \\builtin . %s 243>&240&&" TAIL_CAREFUL "||" TAIL_CAREFUL "; } "
+					"<&240 >&241 2>&242\n",
+					driver->text, n, k, n, k);
+		else
+			more = snprintf(rest, left, "{ \\builtin . %s 243>&240;" TAIL_PLAIN "; } <&240 >&241 2>&242\n",
+					driver->text, n, k);
 		break;
 	case SOS_DIALECT_SH:
 		more = snprintf(rest, left,
-				"{ \\. /proc/self/fd/239 243>&240;"
+				"{ \\. %s 243>&240;"
 				"{ \\command " RECORD " >&243;\\exec 241>&244 242>&245; } "
 				"244>&1 245>&2 >&240 2>&240; } <&240 >&241 2>&242\n",
-				n);
+				driver->text, n, k);
 		break;
 	case SOS_DIALECT_SH_LOW:
 		more = snprintf(rest, left,
-				"{ \\. /proc/self/fd/239 6>&3;"
+				"{ \\. %s 6>&3;"
 				"{ \\command " RECORD " >&6;\\exec 4>&7 5>&8; } "
 				"7>&1 8>&2 >&3 2>&3; } <&3 >&4 2>&5\n",
-				n);
+				driver->text, n, k);
 		break;
 	case SOS_DIALECT_NONE:
 		return 0;
@@ -123,38 +138,42 @@ size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint
 	return more > 0 && (size_t)more < left ? (size_t)(at + more) : 0;
 }
 
-size_t sos_driver_again(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+size_t sos_driver_again(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of)
 {
-	unsigned long long n = sequence;
-	switch (dialect) {
+	unsigned long long n = of.sequence, k = of.token;
+	int mark = SOS_FD_MARK + (int)(of.sequence & 1);
+	switch (driver->dialect) {
 	case SOS_DIALECT_BASH:
 		return done(snprintf(line, SOS_DRIVER_LINE,
-				     "\\builtin " RECORD " >&243;\\builtin unalias {;\\trap - DEBUG\n", n));
+				     "\\builtin " RECORD " <&240 2>&242 2>&240 >&241 <&%d >&243;\\builtin unalias {;"
+				     "\\trap - DEBUG\n",
+				     n, k, mark));
 	case SOS_DIALECT_SH:
-		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " >&243\n", n));
+		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " <&240 2>&242 2>&240 >&241 <&%d >&243\n", n, k,
+				     mark));
 	case SOS_DIALECT_SH_LOW:
-		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " >&6\n", n));
+		return done(snprintf(line, SOS_DRIVER_LINE, "\\command " RECORD " <&3 2>&5 >&4 >&6\n", n, k));
 	case SOS_DIALECT_NONE:
 		break;
 	}
 	return 0;
 }
 
-size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence)
+size_t sos_driver_repair(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of)
 {
-	unsigned long long n = sequence;
-	if (dialect != SOS_DIALECT_BASH)
-		return sos_driver_again(line, dialect, sequence);
+	unsigned long long n = of.sequence, k = of.token;
+	if (driver->dialect != SOS_DIALECT_BASH)
+		return sos_driver_again(line, driver, of);
 	return done(snprintf(line, SOS_DRIVER_LINE,
 			     ";;\nPOSIXLY_CORRECT=1\n\\unset -f builtin enable printf unset unalias trap set\n"
 			     "\\unset POSIXLY_CORRECT\n\\builtin enable builtin printf . exec trap set unset return\n"
-			     "\\builtin unalias {\n\\builtin . /proc/self/fd/%d 0;\\builtin " RECORD " >&243\n",
-			     SOS_FD_RETURN, n));
+			     "\\builtin unalias {\n\\builtin . %s 0;\\builtin " RECORD " <&240 2>&242 2>&240 >&241 <&%d >&243\n",
+			     driver->restore, n, k, SOS_FD_MARK + (int)(of.sequence & 1)));
 }
 
-size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, const struct sos_record *before)
+size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, const struct sos_record *before)
 {
-	bool bash = dialect == SOS_DIALECT_BASH;
+	bool bash = driver->dialect == SOS_DIALECT_BASH;
 	char options[3], *o = options;
 	if (has(before, 'x'))
 		*o++ = 'x';
@@ -165,9 +184,9 @@ size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, c
 		return 0;
 	if (!bash)
 		return done(snprintf(line, SOS_DRIVER_LINE, "set -%s\n", options));
-	char status[64] = "";
+	char status[SOS_DRIVER_PATH + 64] = "";
 	if (before->code != 0)
-		snprintf(status, sizeof(status), "{ " RESTORE "; } 2>&240", before->code);
+		snprintf(status, sizeof(status), "{ " RESTORE "; } 2>&240", driver->restore, before->code);
 	return done(snprintf(line, SOS_DRIVER_LINE, "\\builtin set -%s%s%s\n", options, *status ? ";" : "", status));
 }
 
@@ -187,13 +206,13 @@ static bool number(const char **at, const char *end, char stop, uint64_t limit, 
 	return true;
 }
 
-/* "S12 0 himBs 345", without its NULs. */
+/* "S12.81985529 0 himBs 345", without its NULs. */
 static bool parse_body(const char *p, const char *end, struct sos_record *record)
 {
 	uint64_t code, last = 0;
 	struct sos_record r = { 0 };
-	if (p == end || *p++ != 'S' || !number(&p, end, ' ', UINT64_MAX / 20, &r.sequence) ||
-	    !number(&p, end, ' ', 255, &code))
+	if (p == end || *p++ != 'S' || !number(&p, end, '.', UINT64_MAX / 20, &r.of.sequence) ||
+	    !number(&p, end, ' ', UINT64_MAX / 20, &r.of.token) || !number(&p, end, ' ', 255, &code))
 		return false;
 	const char *space = memchr(p, ' ', (size_t)(end - p));
 	if (!space || space - p >= SOS_DRIVER_FLAGS)

@@ -3,8 +3,14 @@
 
 /* What is typed to a shell, and what its status records say. Pure.
  *
- * The user's text never goes down the command pipe. It lies in a file
- * (descriptor SOS_FD_TEXT of the shell) that one line sources at top level:
+ * The user's text never goes down the command pipe. It lies in a file (on the
+ * read-only mount, by attach descriptor SOS_FD_TEXT of the shell) that one line
+ * sources at top level:
+ *
+ *	\exec MARK; { \builtin . TEXT 243>&240; { record; re-export; } 245>&2 2>&240 244>&1 >&240; } <&240 >&241 2>&242
+ *
+ * or, where the text may do what that does not stand (set -e, `exec >&-`), at
+ * some more cost:
  *
  *	{ \builtin . TEXT 243>&240 && TAIL || TAIL; } <&240 >&241 2>&242
  *	TAIL: { { record; } >&240 2>&240; { re-export; } 245>&2 2>&240 244>&1 >&240; }
@@ -27,8 +33,9 @@
 
 /* Descriptors of a session's shell. */
 enum {
-	SOS_FD_RETURN = 238, /* a file: return $1 */
-	SOS_FD_TEXT = 239,
+	SOS_FD_MARK = 236,   /* and 237: open by turns, so that a report can tell that this run began */
+	SOS_FD_RETURN = 238, /* by attach, a file: return "$1" */
+	SOS_FD_TEXT = 239,   /* by attach */
 	SOS_FD_NULL = 240,
 	SOS_FD_OUT = 241,
 	SOS_FD_ERR = 242,
@@ -43,33 +50,50 @@ enum sos_dialect {
 };
 
 #define SOS_DRIVER_LINE 1024
+#define SOS_DRIVER_PATH 40
+
+struct sos_driver {
+	enum sos_dialect dialect;
+	char text[SOS_DRIVER_PATH];    /* the file with the user's text, as the shell opens it */
+	char restore[SOS_DRIVER_PATH]; /* and the one that gives $? back */
+};
 #define SOS_DRIVER_FLAGS 32
 
+/* What comes back in a record: a number that says which command it is of, and a token that cannot be guessed, so that
+ * no earlier command or job of the tenant can write it. */
+struct sos_run_number {
+	uint64_t sequence, token;
+};
+
 struct sos_record {
-	uint64_t sequence;
+	struct sos_run_number of;
 	int code;                     /* $? */
 	uint32_t last;                /* $! or 0 */
 	char flags[SOS_DRIVER_FLAGS]; /* $- */
 };
 
-/* The contents of SOS_FD_RETURN. */
+/* The contents of the file `restore`. */
 extern const char sos_driver_return[];
 
 /* The first dialect to try for a shell, and the next one after one that did not answer. */
 enum sos_dialect sos_driver_first(enum sos_shell shell);
 enum sos_dialect sos_driver_next(enum sos_dialect dialect);
 
-/* Lines; each gives its length in `line`. `sequence` comes back in the record. */
-size_t sos_driver_open(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
-/* Run what is in the text file. `before`: the record of the command before. */
-size_t sos_driver_run(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence,
-		      const struct sos_record *before);
-/* Report again: the shell asks for a line and no record came (^C, ${x?}, set -u). */
-size_t sos_driver_again(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
+/* Lines; each gives its length in `line`. `of` comes back in the record. */
+size_t sos_driver_open(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of);
+/* Run what is in the text file. `before`: the record of the command before. `careful`: see sos_driver_careful. */
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of,
+		      const struct sos_record *before, bool careful);
+/* The text may switch set -e on or close a descriptor: it has the words for it, or -e is on. */
+bool sos_driver_careful(const char *text, size_t length, const struct sos_record *before);
+/* Report again: the shell asks for a line and no record came (^C, ${x?}, set -u). It opens all that a run opens, so
+ * that a shell without one of our descriptors does not answer, and wants the mark of this run, so that a line that
+ * never reached the shell does not pass for a command that ended. */
+size_t sos_driver_again(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of);
 /* And once more, after taking away whatever shadows what we use. */
-size_t sos_driver_repair(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, uint64_t sequence);
+size_t sos_driver_repair(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of);
 /* What must stand before the text in its file: options that were taken off for our own lines. */
-size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], enum sos_dialect dialect, const struct sos_record *before);
+size_t sos_driver_prefix(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, const struct sos_record *before);
 
 /* Take the next whole record out of `data`: gives how many bytes are done with (0: more are needed) and whether
  * `record` was filled. Anything that is no record is passed over. */

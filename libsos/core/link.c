@@ -21,6 +21,7 @@
 #include "core/link_internal.h"
 
 #define GRACE_MARGIN_MS 2000
+#define SETUP_MS 30000
 
 static void poke(int fd)
 {
@@ -138,7 +139,7 @@ static void resume(struct sos_link *link)
 	uint8_t frame[64];
 	struct sos_frame_writer w;
 	sos_frame_begin(&w, frame, sizeof(frame));
-	sos_frame_put_u32(&w, 1);
+	sos_frame_put_u32(&w, SOS_RESUME_HAS_FDS | SOS_RESUME_DROPPED);
 	link->resume_id = ++link->next_id;
 	sos_link_send(link, frame, sos_frame_end(&w, SOS_FRAME_RESUME, 0, link->resume_id), NULL, 0);
 }
@@ -220,25 +221,25 @@ void sos_link_exited(struct sos_link *link, uint32_t id, int status)
 	poke(child->wake_fd);
 }
 
-/* Bytes that sos-init drained while the connection was broken. */
+/* Bytes that sos-init drained while the connection was broken, or the number of those that it could not keep. */
 static bool got_drained(struct sos_link *link, const struct sos_frame *frame)
 {
 	struct sos_frame_reader r;
 	sos_frame_reader_init(&r, frame);
 	uint32_t target = sos_frame_read_u32(&r);
-	if (r.failed)
+	uint64_t dropped = frame->type == SOS_FRAME_DROPPED ? sos_frame_read_u64(&r) : 0;
+	if (r.failed || !target)
 		return false;
 	SOS_LOCKED(&link->lock);
 	struct sos_child *child = sos_link_child(link, frame->id);
 	for (int i = 0; child && i < SOS_CHILD_DRAINED; i++) {
-		if (child->drained[i].data.length && child->drained[i].target != target)
+		struct sos_buffer *data = &child->drained[i].data;
+		if (child->drained[i].target && child->drained[i].target != target)
 			continue;
 		child->drained[i].target = target;
+		child->drained[i].dropped += dropped;
 		/* sos-init's own buffers are bounded; so is what we take from it. */
-		if (child->drained[i].data.length + r.left > 4u * 1024 * 1024 ||
-		    sos_buffer_append(&child->drained[i].data, r.data, r.left) < 0)
-			return false;
-		break;
+		return data->length + r.left <= 4u * 1024 * 1024 && sos_buffer_append(data, r.data, r.left) == 0;
 	}
 	return true;
 }
@@ -284,6 +285,8 @@ bool sos_link_frame(struct sos_link *link, const struct sos_frame *frame, bool f
 		return true;
 	case SOS_FRAME_DATA:
 		return from_attach ? sos_attach_frame(link->attach, frame) : got_drained(link, frame);
+	case SOS_FRAME_DROPPED:
+		return !from_attach && got_drained(link, frame);
 	case SOS_FRAME_CREDIT:
 		return from_attach && sos_attach_frame(link->attach, frame);
 	default:
@@ -466,6 +469,8 @@ int sos_link_set_up(struct sos_link *link, const struct sos_link_setup *setup, i
 		return sos_error_set(error, SOS_ERROR_INVALID, "environment and record are too long: at most %u KiB",
 				     SOS_FRAME_MAX / 1024);
 	struct sos_link_reply reply;
+	if (sos_clock_deadline(SETUP_MS) < deadline)
+		deadline = sos_clock_deadline(SETUP_MS);
 	int r = sos_link_call(link, frame, length, id, NULL, 0, deadline, &reply, error);
 	if (r < 0)
 		return r;

@@ -20,6 +20,10 @@
 
 #define SOS_LINK_PARKED 8
 
+/* Files of the session in the socket's directory. */
+#define SOS_LINK_TEXT "bash" /* parse errors name it */
+#define SOS_LINK_RETURN "return"
+
 struct sos_attach;
 
 enum sos_link_state {

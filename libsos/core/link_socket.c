@@ -290,8 +290,11 @@ void sos_link_socket_free(struct sos_link *link)
 	if (link->directory) {
 		char path[160];
 		stop_listening(link);
-		snprintf(path, sizeof(path), "%s/nonce", link->directory);
-		unlink(path);
+		static const char *const files[] = { "nonce", SOS_LINK_TEXT, SOS_LINK_RETURN };
+		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+			snprintf(path, sizeof(path), "%s/%s", link->directory, files[i]);
+			unlink(path);
+		}
 		rmdir(link->directory);
 	}
 	for (int i = 0; i < SOS_LINK_PARKED; i++)

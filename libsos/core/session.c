@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -192,18 +194,26 @@ enum sos_session_end sos_session_state(struct sos_session *session)
 
 /* ---- life ---- */
 
-static int memory_file(const char *name, const char *contents)
+/* A file that the shell opens by name: on the mount, where the tenant cannot take it away or put another in its place;
+ * by attach there is none, and it is a descriptor of the shell. The shell's user must be able to read it. */
+static int driver_file(const struct sos_session *session, const char *name, int target, char path[SOS_DRIVER_PATH],
+		       const char *contents)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	/* The shell's user opens it again through /proc. */
-	size_t length = strlen(contents);
-	if (fchmod(fd, 0644) < 0 || write(fd, contents, length) != (ssize_t)length) {
-		close(fd);
-		return -1;
+	SOS_AUTO_CLOSE int fd = -1;
+	if (session->link->attach_transport) {
+		snprintf(path, SOS_DRIVER_PATH, "/proc/self/fd/%d", target);
+		fd = memfd_create(name, MFD_CLOEXEC);
+	} else {
+		char host[160];
+		int n = snprintf(host, sizeof(host), "%s/%s", session->link->directory, name);
+		snprintf(path, SOS_DRIVER_PATH, SOS_SOCKET_DIR "/%s", name);
+		if (n > 0 && (size_t)n < sizeof(host))
+			fd = open(host, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	}
-	return fd;
+	size_t length = strlen(contents);
+	if (fd < 0 || fchmod(fd, 0644) < 0 || write(fd, contents, length) != (ssize_t)length)
+		return -1;
+	return sos_steal_fd(&fd);
 }
 
 /* Our ends into the session, the shell's into `theirs`: command, out, err, status. */
@@ -230,6 +240,8 @@ static int make_pipes(struct sos_session *session, int theirs[4])
 	return 0;
 }
 
+#define SPAWN_MS 30000
+
 static const char *const bash_argv[] = { "bash", "--norc", "--noprofile", "--noediting", "-i", NULL };
 static const char *const sh_argv[] = { "sh", "-i", NULL };
 
@@ -240,19 +252,21 @@ static int spawn_shell(struct sos_session *session, enum sos_shell shell, int th
 		{ 0, SOS_PORT_IN, theirs[0], 0 },
 		{ 1, SOS_PORT_NULL, -1, 0 },
 		{ 2, SOS_PORT_NULL, -1, 0 },
-		{ SOS_FD_RETURN, SOS_PORT_FILE, return_fd, 0 },
-		{ SOS_FD_TEXT, SOS_PORT_FILE, session->text_fd, 0 },
 		{ SOS_FD_NULL, SOS_PORT_NULL, -1, 0 },
 		{ SOS_FD_OUT, SOS_PORT_OUT, theirs[1], 0 },
 		{ SOS_FD_ERR, session->separate ? SOS_PORT_OUT : SOS_PORT_DUP, theirs[2], SOS_FD_OUT },
 		{ SOS_FD_STATUS, SOS_PORT_OUT, theirs[3], 0 },
 	};
-	size_t count = 9;
+	size_t count = 7;
 	if (shell == SOS_SHELL_SH) {
 		/* For a sh that knows descriptors of one digit only; another one closes them. */
 		static const uint32_t low[4] = { SOS_FD_NULL, SOS_FD_OUT, SOS_FD_ERR, SOS_FD_STATUS };
 		for (uint32_t i = 0; i < 4; i++)
 			ports[count++] = (struct sos_port){ 3 + i, SOS_PORT_DUP, -1, low[i] };
+	}
+	if (session->link->attach_transport) {
+		ports[count++] = (struct sos_port){ SOS_FD_RETURN, SOS_PORT_FILE, return_fd, 0 };
+		ports[count++] = (struct sos_port){ SOS_FD_TEXT, SOS_PORT_FILE, session->text_fd, 0 };
 	}
 	int exec_errno = 0;
 	int r = sos_child_spawn(session->link, &session->child, SOS_KIND_SESSION, 0,
@@ -265,18 +279,35 @@ static int spawn_shell(struct sos_session *session, enum sos_shell shell, int th
 	return r;
 }
 
+struct sos_run_number sos_session_next(struct sos_session *session)
+{
+	if (session->tokens_left == 0) {
+		/* Without randomness the tokens are what the last ones were, shifted: still no constant. */
+		for (size_t got = 0; got < sizeof(session->tokens);) {
+			ssize_t n = getrandom((char *)session->tokens + got, sizeof(session->tokens) - got, 0);
+			if (n <= 0 && errno != EINTR)
+				break;
+			got += n > 0 ? (size_t)n : 0;
+		}
+		session->tokens_left = SOS_SESSION_TOKENS;
+	}
+	session->run.sequence++;
+	session->run.token = session->tokens[--session->tokens_left] >> 5; /* within what a record may hold */
+	return session->run;
+}
+
 /* The first line; a shell that does not answer it is asked in the next dialect. */
 static int open_shell(struct sos_session *session, int64_t deadline, struct sos_error *error)
 {
 	char line[SOS_DRIVER_LINE];
-	while (session->dialect != SOS_DIALECT_NONE) {
-		size_t length = sos_driver_open(line, session->dialect, ++session->sequence);
+	while (session->driver.dialect != SOS_DIALECT_NONE) {
+		size_t length = sos_driver_open(line, &session->driver, sos_session_next(session));
 		int r = sos_session_type(session, line, length, error);
 		if (r == 0)
 			r = sos_session_await(session, deadline, error);
 		if (r != 0)
 			return r < 0 ? r : 0;
-		session->dialect = sos_driver_next(session->dialect);
+		session->driver.dialect = sos_driver_next(session->driver.dialect);
 	}
 	return sos_error_set(error, SOS_ERROR_UNSUPPORTED, "the image's shell does not answer as a POSIX shell would");
 }
@@ -285,19 +316,23 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 		     struct sos_session **out, struct sos_error *error)
 {
 	int theirs[4] = { -1, -1, -1, -1 };
+	/* A sos-init or a shell that does not answer must not hold a start for all of its time. */
+	if (sos_clock_deadline(SPAWN_MS) < deadline)
+		deadline = sos_clock_deadline(SPAWN_MS);
 	struct sos_session *session = calloc(1, sizeof(*session));
 	if (!session)
 		return sos_error_nomem(error);
 	session->link = link;
 	session->loop = link->loop;
-	session->dialect = sos_driver_first(shell);
+	session->driver.dialect = sos_driver_first(shell);
 	session->separate = streams == SOS_STREAMS_SEPARATE;
 	session->command_fd = session->out_fd = session->err_fd = session->status_fd = session->command_hold = -1;
 	pthread_mutex_init(&session->lock, NULL);
 	sos_list_init(&session->waiting);
 	sos_timer_init(&session->resume_idle, flood_paused);
-	session->text_fd = memory_file("bash", "");
-	SOS_AUTO_CLOSE int return_fd = memory_file("return", sos_driver_return);
+	session->text_fd = driver_file(session, SOS_LINK_TEXT, SOS_FD_TEXT, session->driver.text, "");
+	SOS_AUTO_CLOSE int return_fd =
+		driver_file(session, SOS_LINK_RETURN, SOS_FD_RETURN, session->driver.restore, sos_driver_return);
 	int r = 0;
 	if (session->text_fd < 0 || return_fd < 0 || make_pipes(session, theirs) < 0)
 		r = sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "cannot make the session's pipes");
@@ -308,7 +343,7 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 			close(theirs[i]);
 	if (r == 0)
 		r = open_shell(session, deadline, error);
-	session->sequence = 0;
+	session->run.sequence = 0;
 	session->out_watch = (struct sos_watch){ .ready = out_ready, .fd = session->out_fd };
 	session->err_watch = (struct sos_watch){ .ready = err_ready, .fd = session->err_fd };
 	if (r == 0 && (sos_loop_add(session->loop, &session->out_watch, EPOLLIN) < 0 ||

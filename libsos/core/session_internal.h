@@ -12,11 +12,13 @@
 #include "core/result.h"
 #include "core/session.h"
 
+#define SOS_SESSION_TOKENS 32
+
 struct sos_session {
 	struct sos_link *link;
 	struct sos_loop *loop;
 	struct sos_child child;
-	enum sos_dialect dialect;
+	struct sos_driver driver;
 	bool separate;
 	int command_fd, out_fd, err_fd, status_fd, text_fd; /* our ends; err_fd -1 when merged */
 	int command_hold; /* the read end too: so that writing never raises SIGPIPE in the host process */
@@ -33,17 +35,22 @@ struct sos_session {
 	uint64_t background_dropped;
 
 	/* Of the turn. */
-	uint64_t sequence;
+	struct sos_run_number run;    /* of the command that runs, or ran last */
+	uint64_t tokens[SOS_SESSION_TOKENS];
+	unsigned tokens_left;
 	struct sos_record last;       /* the record of the command before */
 	char status[512];             /* bytes of the status pipe that are no whole record yet */
 	size_t status_length;
+	uint64_t junk;                /* bytes of the status pipe since the command began */
 	size_t text_size;
 };
 
 /* session_run.c: with the turn. */
 int sos_session_run(struct sos_session *session, const struct sos_command *command, int cancel_fd,
 		    struct sos_result *result, struct sos_error *error);
-/* Wait for the record `session->sequence` after a line of our own was written; used to open a session.
+/* The number of the next command. */
+struct sos_run_number sos_session_next(struct sos_session *session);
+/* Wait for the record of `session->run` after a line of our own was written; used to open a session.
  * 1: it came; 0: the shell asks for another line without; or a code. */
 int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_error *error);
 int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error);

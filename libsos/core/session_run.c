@@ -24,6 +24,8 @@
 #include "core/session_internal.h"
 
 #define FIRST_LOOK_NS 1000000
+#define JUNK_ONCE 4096
+#define JUNK_MAX (1u << 20) /* in the status pipe during one command: no accident any more */
 #define KEEP_TEXT (1u << 20)
 #define MS 1000000LL
 
@@ -48,6 +50,8 @@ struct run {
 	int shell_status;
 	bool shell_ended;
 	bool timed_out;
+	bool typed;           /* the command's line is on its way */
+	bool unheard;         /* the shell ended and had not read it */
 };
 
 int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error)
@@ -76,30 +80,34 @@ static bool find_record(struct sos_session *session)
 		session->status_length -= used;
 		for (size_t i = 0; i < session->status_length; i++)
 			session->status[i] = session->status[used + i];
-		mine = found && record.sequence == session->sequence;
+		mine = found && record.of.sequence == session->run.sequence && record.of.token == session->run.token;
 		if (mine)
 			session->last = record;
 	}
 	return mine;
 }
 
+/* At most JUNK_ONCE bytes a time, so that a tenant that floods the status pipe holds up no deadline. */
 static bool read_status(struct sos_session *session)
 {
-	for (;;) {
+	for (size_t taken = 0; taken < JUNK_ONCE;) {
+		if (session->status_length == sizeof(session->status))
+			session->status_length = 0;
 		size_t room = sizeof(session->status) - session->status_length;
-		if (!room)
-			session->status_length = 0, room = sizeof(session->status);
 		ssize_t n = read(session->status_fd, session->status + session->status_length, room);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return false;
+		taken += (size_t)n;
+		session->junk += (uint64_t)n;
 		session->status_length += (size_t)n;
 		if (find_record(session))
 			return true;
 		if ((size_t)n < room)
 			return false;
 	}
+	return false;
 }
 
 static int read_output(struct run *run)
@@ -120,13 +128,16 @@ static int take_drained(struct run *run)
 	struct sos_session *s = run->session;
 	for (int i = 0; i < 2 && run->capturing; i++) {
 		SOS_AUTO_BUFFER struct sos_buffer bytes = SOS_BUFFER_INIT;
-		if (sos_child_take_drained(&s->child, targets[i], &bytes) < 0 ||
-		    sos_capture_bytes(&run->capture, i ? SOS_CAPTURE_ERR : SOS_CAPTURE_OUT,
-				      bytes.data ? bytes.data : "", bytes.length) < 0)
+		uint64_t dropped;
+		enum sos_capture_stream stream = i ? SOS_CAPTURE_ERR : SOS_CAPTURE_OUT;
+		if (sos_child_take_drained(&s->child, targets[i], &bytes, &dropped) < 0 ||
+		    sos_capture_bytes(&run->capture, stream, bytes.data ? bytes.data : "", bytes.length) < 0)
 			return sos_error_nomem(run->error);
+		sos_capture_lost(&run->capture, stream, dropped);
 	}
 	SOS_AUTO_BUFFER struct sos_buffer status = SOS_BUFFER_INIT;
-	if (sos_child_take_drained(&s->child, SOS_FD_STATUS, &status) < 0)
+	uint64_t lost;
+	if (sos_child_take_drained(&s->child, SOS_FD_STATUS, &status, &lost) < 0)
 		return sos_error_nomem(run->error);
 	for (size_t i = 0; i < status.length && !run->done; i++) {
 		if (s->status_length == sizeof(s->status))
@@ -135,6 +146,13 @@ static int take_drained(struct run *run)
 		run->done = status.data[i] == 0 && find_record(s);
 	}
 	return 0;
+}
+
+/* The one-page command pipe is writable when all of it was read. */
+static bool line_consumed(const struct sos_session *session)
+{
+	struct pollfd p = { session->command_fd, POLLOUT, 0 };
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
 /* The child's eventfd: the link ended, broke or came back, or the shell ended. */
@@ -153,6 +171,7 @@ static int look_at_child(struct run *run)
 	if (state.exited && !state.paused && !run->done) {
 		run->shell_ended = !read_status(run->session);
 		run->shell_status = state.status;
+		run->unheard = run->typed && run->asked == ASKED_LINE && !line_consumed(run->session);
 		run->done = true;
 	}
 	return 0;
@@ -174,7 +193,7 @@ static int64_t stage_deadline(const struct run *run)
 	case SHELL_KILLED:
 		break;
 	}
-	return run->deadline + 5000 * MS;
+	return run->deadline + 3000 * MS;
 }
 
 static int next_stage(struct run *run)
@@ -200,7 +219,10 @@ static int next_stage(struct run *run)
 	case SHELL_KILLED:
 		break;
 	}
-	return sos_error_set(run->error, SOS_ERROR_LOST, "the shell cannot be killed");
+	/* A tracer may withhold its end from sos-init. For us it is over. */
+	run->done = run->shell_ended = true;
+	run->shell_status = SIGKILL;
+	return 0;
 }
 
 /* ---- the wait ---- */
@@ -212,9 +234,9 @@ static int ask_again(struct run *run)
 	struct sos_session *s = run->session;
 	size_t length = 0;
 	if (run->reports == 0)
-		length = sos_driver_again(line, s->dialect, s->sequence);
+		length = sos_driver_again(line, &s->driver, s->run);
 	else if (run->reports == 1)
-		length = sos_driver_repair(line, s->dialect, s->sequence);
+		length = sos_driver_repair(line, &s->driver, s->run);
 	run->reports++;
 	run->asked = ASKED_LINE;
 	if (!length || !run->capturing)
@@ -272,6 +294,8 @@ static int step(struct run *run)
 		return sos_error_errno(run->error, SOS_ERROR_SYSTEM, errno, "cannot wait for the command");
 	if ((polls[P_STATUS].revents & POLLIN) && read_status(run->session))
 		run->done = true;
+	if (!run->done && run->session->junk > JUNK_MAX && run->stage != SHELL_KILLED)
+		return give_up(run);
 	if (!run->done && polls[P_WAKE].revents)
 		r = look_at_child(run);
 	if (r == 0 && !run->done && (polls[P_OUT].revents || polls[P_ERR].revents))
@@ -308,7 +332,7 @@ int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_
 static int send_command(struct sos_session *session, const struct sos_command *command, struct sos_error *error)
 {
 	char line[SOS_DRIVER_LINE];
-	size_t prefix = sos_driver_prefix(line, session->dialect, &session->last);
+	size_t prefix = sos_driver_prefix(line, &session->driver, &session->last);
 	struct sos_buffer text = SOS_BUFFER_INIT;
 	int r;
 	if (prefix) {
@@ -324,7 +348,8 @@ static int send_command(struct sos_session *session, const struct sos_command *c
 	}
 	if (r < 0)
 		return r;
-	size_t length = sos_driver_run(line, session->dialect, ++session->sequence, &session->last);
+	size_t length = sos_driver_run(line, &session->driver, sos_session_next(session), &session->last,
+				       sos_driver_careful(command->text, command->text_length, &session->last));
 	return sos_session_type(session, line, length, error);
 }
 
@@ -341,14 +366,16 @@ static int clear_up(struct run *run)
 static void conclude(struct run *run, struct sos_result *result)
 {
 	struct sos_session *s = run->session;
-	result->sequence = s->sequence;
+	result->sequence = s->run.sequence;
 	result->timed_out = run->timed_out;
 	result->exit_code = s->last.code;
 	if (!run->shell_ended)
 		return;
 	result->exit_code = WIFEXITED(run->shell_status) ? WEXITSTATUS(run->shell_status) :
 							   128 + WTERMSIG(run->shell_status);
-	result->session_lost = run->stage == SHELL_KILLED;
+	/* A shell that ended between commands, not by a signal, had its command pipe taken from it (`exec 244<&-`): the
+	 * command never ran, and that is no exit. */
+	result->session_lost = run->stage == SHELL_KILLED || (run->unheard && WIFEXITED(run->shell_status));
 	result->exited = !result->session_lost;
 	SOS_LOCKED(&s->lock);
 	s->end = result->exited ? SOS_SESSION_EXITED : SOS_SESSION_LOST;
@@ -369,9 +396,11 @@ int sos_session_run(struct sos_session *session, const struct sos_command *comma
 	run.deadline = command->timeout_ms > 0 && command->timeout_ms < SOS_CLOCK_NEVER / 2 / MS ?
 			       run.start + command->timeout_ms * MS :
 			       SOS_CLOCK_NEVER;
+	session->junk = 0;
 	int r = look_at_child(&run);
 	if (r == 0 && !run.done)
 		r = send_command(session, command, error);
+	run.typed = r == 0 && !run.done;
 	while (r == 0 && !run.done)
 		r = step(&run);
 	if (r == 0)

@@ -155,10 +155,12 @@ static int take_drained(struct standalone *run)
 {
 	for (uint32_t target = 1; target <= 2; target++) {
 		SOS_AUTO_BUFFER struct sos_buffer bytes = SOS_BUFFER_INIT;
-		if (sos_child_take_drained(&run->child, target, &bytes) < 0 ||
-		    sos_capture_bytes(&run->capture, target == 2 ? SOS_CAPTURE_ERR : SOS_CAPTURE_OUT,
-				      bytes.data ? bytes.data : "", bytes.length) < 0)
+		uint64_t dropped;
+		enum sos_capture_stream stream = target == 2 ? SOS_CAPTURE_ERR : SOS_CAPTURE_OUT;
+		if (sos_child_take_drained(&run->child, target, &bytes, &dropped) < 0 ||
+		    sos_capture_bytes(&run->capture, stream, bytes.data ? bytes.data : "", bytes.length) < 0)
 			return sos_error_nomem(run->error);
+		sos_capture_lost(&run->capture, stream, dropped);
 	}
 	return 0;
 }

@@ -16,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			/* What was read gives lines that fit. */
 			char line[SOS_DRIVER_LINE];
 			MUST(record.code >= 0 && record.code <= 255 && strlen(record.flags) < SOS_DRIVER_FLAGS);
-			MUST(sos_driver_run(line, SOS_DIALECT_BASH, record.sequence, &record) > 0);
-			MUST(sos_driver_prefix(line, SOS_DIALECT_BASH, &record) < SOS_DRIVER_LINE);
+			static const struct sos_driver bash = { SOS_DIALECT_BASH, "/text", "/restore" };
+			MUST(sos_driver_run(line, &bash, record.of, &record, true) > 0);
+			MUST(sos_driver_prefix(line, &bash, &record) < SOS_DRIVER_LINE);
 		}
 		if (!used)
 			break;

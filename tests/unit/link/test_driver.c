@@ -37,16 +37,17 @@ static unsigned parse_split(const char *data, size_t length, size_t at, struct s
 
 START_TEST(a_record_at_every_split)
 {
-	static const char data[] = "\0S12 130 himBHs 4711\0\0S13 0 hB \0";
+	static const char data[] = "\0S12.99 130 himBHs 4711\0\0S13.7 0 hB \0";
 	size_t length = sizeof(data) - 1;
 	for (size_t at = 0; at <= length; at++) {
 		struct sos_record records[8];
 		ck_assert_uint_eq(parse_split(data, length, at, records), 2);
-		ck_assert_uint_eq(records[0].sequence, 12);
+		ck_assert_uint_eq(records[0].of.sequence, 12);
+		ck_assert_uint_eq(records[0].of.token, 99);
 		ck_assert_int_eq(records[0].code, 130);
 		ck_assert_uint_eq(records[0].last, 4711);
 		ck_assert_str_eq(records[0].flags, "himBHs");
-		ck_assert_uint_eq(records[1].sequence, 13);
+		ck_assert_uint_eq(records[1].of.sequence, 13);
 		ck_assert_uint_eq(records[1].last, 0);
 	}
 }
@@ -59,19 +60,19 @@ START_TEST(junk_is_passed_over)
 		size_t length;
 	} junk[] = {
 #define JUNK(s) { s, sizeof(s) - 1 }
-		JUNK("noise"), JUNK("\0"), JUNK("\0\0"), JUNK("\0noise\0"), JUNK("\0S\0"), JUNK("\0S1\0"), JUNK("\0S1 \0"),
-		JUNK("\0S1 256 h \0"), JUNK("\0S-1 0 h \0"), JUNK("\0S1 0\0"), JUNK("\0S1 0 h x\0"),
-		JUNK("\0S1 0 h 99999999999\0"), JUNK("\0S99999999999999999999 0 h \0"), JUNK("\0E1 0 h \0"),
-		JUNK("\0S1 0 hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh \0"),
+		JUNK("noise"), JUNK("\0"), JUNK("\0\0"), JUNK("\0noise\0"), JUNK("\0S\0"), JUNK("\0S1\0"), JUNK("\0S1 0 h \0"), JUNK("\0S1. 0 h \0"), JUNK("\0S1.5 \0"),
+		JUNK("\0S1.5 256 h \0"), JUNK("\0S-1.5 0 h \0"), JUNK("\0S1.5 0\0"), JUNK("\0S1.5 0 h x\0"),
+		JUNK("\0S1.5 0 h 99999999999\0"), JUNK("\0S99999999999999999999.5 0 h \0"), JUNK("\0E1.5 0 h \0"),
+		JUNK("\0S1.5 0 hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh \0"),
 	};
 	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
 		char data[256];
 		memcpy(data, junk[i].data, junk[i].length);
-		memcpy(data + junk[i].length, "\0S7 3 h 5\0", 10);
-		for (size_t at = 0; at <= junk[i].length + 10; at++) {
+		memcpy(data + junk[i].length, "\0S7.5 3 h 5\0", 12);
+		for (size_t at = 0; at <= junk[i].length + 12; at++) {
 			struct sos_record records[8];
-			ck_assert_msg(parse_split(data, junk[i].length + 10, at, records) == 1, "junk %zu, split %zu", i, at);
-			ck_assert_uint_eq(records[0].sequence, 7);
+			ck_assert_msg(parse_split(data, junk[i].length + 12, at, records) == 1, "junk %zu, split %zu", i, at);
+			ck_assert_uint_eq(records[0].of.sequence, 7);
 			ck_assert_int_eq(records[0].code, 3);
 		}
 	}
@@ -96,39 +97,79 @@ START_TEST(lines_are_short_and_whole)
 	strcpy(before.flags, "abefhkmnptuvxBCEHPTs");
 	for (int d = SOS_DIALECT_BASH; d < SOS_DIALECT_NONE; d++) {
 		char line[SOS_DRIVER_LINE];
+		struct sos_driver driver = { .dialect = (enum sos_dialect)d };
+		struct sos_run_number of = { UINT64_MAX / 20, UINT64_MAX / 20 };
+		memset(driver.text, 't', SOS_DRIVER_PATH - 1);
+		memset(driver.restore, 'r', SOS_DRIVER_PATH - 1);
 		size_t lengths[] = {
-			sos_driver_open(line, (enum sos_dialect)d, UINT64_MAX / 20),
-			sos_driver_again(line, (enum sos_dialect)d, UINT64_MAX / 20),
-			sos_driver_repair(line, (enum sos_dialect)d, UINT64_MAX / 20),
-			sos_driver_run(line, (enum sos_dialect)d, UINT64_MAX / 20, &before),
+			sos_driver_open(line, &driver, of),
+			sos_driver_again(line, &driver, of),
+			sos_driver_repair(line, &driver, of),
+			sos_driver_run(line, &driver, of, &before, false),
+			sos_driver_run(line, &driver, of, &before, true),
 		};
 		for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 			ck_assert_msg(lengths[i] > 0 && lengths[i] < SOS_DRIVER_LINE, "dialect %d, line %zu", d, i);
-		ck_assert_int_eq(line[lengths[3] - 1], '\n');
+		ck_assert_int_eq(line[lengths[4] - 1], '\n');
 	}
 }
 END_TEST
 
+static struct sos_driver bash = { SOS_DIALECT_BASH, "/dir/text", "/dir/restore" };
+
 START_TEST(options_are_put_back_and_status_is_restored)
 {
 	char line[SOS_DRIVER_LINE];
+	struct sos_run_number of = { 5, 1234567 };
 	struct sos_record plain = { .code = 0, .flags = "himBs" };
 	struct sos_record failed = { .code = 9, .flags = "himBs" };
 	struct sos_record traced = { .code = 9, .flags = "himxBs" };
 	struct sos_record broken = { .code = 2, .flags = "himBs" };
-	ck_assert_uint_eq(sos_driver_prefix(line, SOS_DIALECT_BASH, &plain), 0);
-	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &plain)] = 0;
-	ck_assert_int_eq(line[0], '{');
-	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &failed)] = 0;
-	ck_assert_ptr_nonnull(strstr(line, "/proc/self/fd/238 9&&"));
-	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &traced)] = 0;
+	ck_assert_uint_eq(sos_driver_prefix(line, &bash, &plain), 0);
+	line[sos_driver_run(line, &bash, of, &plain, false)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "/dir/text"));
+	ck_assert_ptr_nonnull(strstr(line, "S5.1234567 "));
+	ck_assert_ptr_null(strstr(line, "/dir/restore"));
+	line[sos_driver_run(line, &bash, of, &failed, false)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "/dir/restore 9&&"));
+	line[sos_driver_run(line, &bash, of, &traced, false)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "set +xv\n"));
-	ck_assert_ptr_null(strstr(line, "/proc/self/fd/238"));
-	line[sos_driver_prefix(line, SOS_DIALECT_BASH, &traced)] = 0;
+	ck_assert_ptr_null(strstr(line, "/dir/restore"));
+	line[sos_driver_prefix(line, &bash, &traced)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "set -x;"));
-	ck_assert_ptr_nonnull(strstr(line, "/proc/self/fd/238 9"));
-	line[sos_driver_run(line, SOS_DIALECT_BASH, 5, &broken)] = 0;
+	ck_assert_ptr_nonnull(strstr(line, "/dir/restore 9"));
+	line[sos_driver_run(line, &bash, of, &broken, false)] = 0;
 	ck_assert_int_eq(strncmp(line, ";;\n", 3), 0);
+}
+END_TEST
+
+/* The mark that a run sets is the one that its report wants, and not the one of the run before. */
+START_TEST(a_report_wants_the_mark_of_its_run)
+{
+	struct sos_record before = { .flags = "himBs" };
+	for (uint64_t i = 1; i <= 4; i++) {
+		char line[SOS_DRIVER_LINE], set[16], want[16];
+		struct sos_run_number of = { i, 1 };
+		snprintf(set, sizeof(set), "exec %d>&240", i % 2 ? 237 : 236);
+		snprintf(want, sizeof(want), "<&%d ", i % 2 ? 237 : 236);
+		line[sos_driver_run(line, &bash, of, &before, false)] = 0;
+		ck_assert_ptr_nonnull(strstr(line, set));
+		line[sos_driver_again(line, &bash, of)] = 0;
+		ck_assert_ptr_nonnull(strstr(line, want));
+		line[sos_driver_repair(line, &bash, of)] = 0;
+		ck_assert_ptr_nonnull(strstr(line, want));
+	}
+}
+END_TEST
+
+START_TEST(who_is_run_with_care)
+{
+	struct sos_record plain = { .flags = "himBs" }, errexit = { .flags = "ehimBs" };
+	ck_assert(!sos_driver_careful("echo hi", 7, &plain));
+	ck_assert(sos_driver_careful("echo hi", 7, &errexit));
+	ck_assert(sos_driver_careful("set -e; false", 13, &plain));
+	ck_assert(sos_driver_careful("exec >&-", 8, &plain));
+	ck_assert(!sos_driver_careful("", 0, &plain));
 }
 END_TEST
 
@@ -144,4 +185,5 @@ START_TEST(shells_and_their_dialects)
 END_TEST
 
 UNIT_MAIN("driver", a_record_at_every_split, junk_is_passed_over, a_record_without_end_is_not_kept_for_ever,
-	  lines_are_short_and_whole, options_are_put_back_and_status_is_restored, shells_and_their_dialects)
+	  lines_are_short_and_whole, options_are_put_back_and_status_is_restored, a_report_wants_the_mark_of_its_run, who_is_run_with_care,
+	  shells_and_their_dialects)

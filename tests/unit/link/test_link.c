@@ -358,14 +358,23 @@ START_TEST(breaks_and_comes_back)
 		size_t n = sos_frame_end(&w, SOS_FRAME_DATA, 0, child_id);
 		ck_assert_int_eq(send(fd, data, n, 0), (ssize_t)n);
 	}
+	uint8_t lost[64];
+	struct sos_frame_writer l;
+	sos_frame_begin(&l, lost, sizeof(lost));
+	sos_frame_put_u32(&l, 1);
+	sos_frame_put_u64(&l, 4711);
+	size_t lost_size = sos_frame_end(&l, SOS_FRAME_DROPPED, 0, child_id);
+	ck_assert_int_eq(send(fd, lost, lost_size, 0), (ssize_t)lost_size);
 	reply(fd, SOS_FRAME_OK, id, 0, NULL);
 	do
 		ck_assert_int_eq(poll(&wake, 1, 5000), 1);
 	while (sos_child_quiet(&job.child), sos_child_look(&job.child).paused);
+	uint64_t dropped = 1;
 	struct sos_buffer bytes = SOS_BUFFER_INIT;
 	ck_assert(sos_child_look(&job.child).drained);
-	ck_assert_int_eq(sos_child_take_drained(&job.child, 1, &bytes), 0);
+	ck_assert_int_eq(sos_child_take_drained(&job.child, 1, &bytes, &dropped), 0);
 	ck_assert_str_eq(bytes.data, "first second");
+	ck_assert_uint_eq(dropped, 4711);
 	sos_buffer_free(&bytes);
 	sos_child_free(&job.child);
 	close(job.out_fd);
