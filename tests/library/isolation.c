@@ -111,6 +111,8 @@ static void test_defaults(struct sos_pool *pool, const char *pool_name)
 static void test_limits(struct sos_pool *pool)
 {
 	struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
+	struct sos_exec_options judge = SOS_EXEC_OPTIONS_INIT;
+	const char *verdict[] = { "probe", "exit", "7", NULL };
 	const char *secret[] = { "TOKEN=very-secret-value", NULL }, *labels[] = { "team=red", NULL };
 	struct sos_sandbox *sandbox;
 	struct sos_result *result;
@@ -138,11 +140,14 @@ static void test_limits(struct sos_pool *pool)
 		   "a memory bomb is killed");
 	sos_result_unref(result);
 	harness_expect(sandbox, "echo alive", "alive\n");
-	result = harness_run(sandbox, "for ((i = 0; i < 100; i++)); do sleep 300 & done");
-	tap_ok(sos_result_exit_code(result) != 0 || sos_result_session_lost(result), "a fork bomb hits its limit");
-	tap_equal(sos_result_timed_out(result), 0, "without a time limit");
+	/* not by bash's own `&`: after a fork that failed, bash waits for its last job as if that were in the foreground */
+	harness_expect(sandbox, "probe fork 100 300; echo bombed", "bombed\n");
+	harness_expect(sandbox, "echo alive; cd /tmp; pwd", "alive\n/tmp\n"); /* builtins: there is no process to be had */
+	judge.argv = verdict;
+	judge.flags = SOS_EXEC_STANDALONE | SOS_EXEC_JUDGE;
+	result = harness_exec(sandbox, &judge);
+	tap_equal(sos_result_exit_code(result), 7, "a fork bomb at its limit is no match for the judge");
 	sos_result_unref(result);
-	harness_expect(sandbox, "echo alive", "alive\n"); /* a builtin: there is no process to be had */
 	harness_stop(sandbox);
 }
 
@@ -184,13 +189,12 @@ static void test_bridge(const char *pool_name, struct sos_pool *pool)
 
 	options.command = "nc -w 3 169.254.169.254 80 </dev/null 2>&1; echo $?";
 	result = harness_exec(other, &options);
-	tap_ok(strstr(sos_result_output(result, NULL), "nreachable") || strstr(sos_result_output(result, NULL), "ermission") ||
-		       strstr(sos_result_output(result, NULL), "nvalid"),
+	tap_ok(strstr(sos_result_output(result, NULL), "nreachable") || strstr(sos_result_output(result, NULL), "o route"),
 	       "link-local addresses are unreachable: %s", sos_result_output(result, NULL));
 	tap_ok(sos_result_duration_ns(result) < 2500000000, "at once");
 	sos_result_unref(result);
-	harness_expect(other, "ip link set lo down 2>/dev/null || ip route flush table all 2>/dev/null; "
-			      "ip route del unreachable 169.254.0.0/16 2>/dev/null; echo $?", "2\n");
+	harness_expect(other, "ip route del unreachable 169.254.0.0/16 2>/dev/null && echo opened; ip link set eth0 down "
+			      "2>/dev/null && echo changed; :", "");
 	harness_stop(listener);
 	harness_stop(other);
 }
