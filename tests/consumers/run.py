@@ -33,8 +33,10 @@ class Consumers:
         self.failed_output = ""
 
     def run(self, *command, environment=None, cwd=None):
+        """Without the caller's LD_LIBRARY_PATH, which would hide that something is not found."""
+        ours = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
         done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, errors="replace",
-                              env={**os.environ, **(environment or {})}, timeout=900)
+                              env={**ours, **(environment or {})}, timeout=900)
         self.failed_output = f"{' '.join(command)}: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done
 
@@ -70,6 +72,23 @@ class Consumers:
         self.tap.ok(done.returncode == 0 and re.fullmatch(r"\d+\.\d+\.\d+ hello from bash\n", done.stdout),
                     f"{name}: it runs a command in a sandbox", self.failed_output)
 
+    def programs(self):
+        """What was installed runs as it lies there, in whatever directory and without a linker cache that knows it."""
+        for arguments, said in ((["sos-server", "--version"], "sos-server "), (["sos", "--version"], "sos "),
+                                (["sos", "serve", "--version"], "sos-server ")):
+            done = self.run(os.path.join(self.prefix, "bin", arguments[0]), *arguments[1:])
+            self.tap.ok(done.returncode == 0 and done.stdout.startswith(said), f"installed: {' '.join(arguments)}",
+                        self.failed_output)
+
+    def own_path(self):
+        """A consumer of a library that no linker cache knows: with a run path it needs no variable."""
+        libdir = self.flags(self.prefix, "--variable=libdir")
+        program = os.path.join(self.scratch, "own-path")
+        done = self.run("cc", *WARN, *self.flags(self.prefix, "--cflags"), os.path.join(HERE, "consumer.c"),
+                        *self.flags(self.prefix, "--libs"), "-Wl,-rpath," + "".join(libdir), "-o", program)
+        if self.tap.ok(done.returncode == 0, "shared, with a run path: it links", self.failed_output):
+            self.says_hello(program, "shared, with a run path")
+
     def shared(self):
         cflags, libs = self.flags(self.prefix, "--cflags"), self.flags(self.prefix, "--libs")
         environment = {"LD_LIBRARY_PATH": self.libdir(self.prefix)}
@@ -89,12 +108,13 @@ class Consumers:
                     "shared: it needs libsos and not what libsos needs", needed)
         for name, arguments in EXAMPLES.items():
             program = os.path.join(self.scratch, name + ".out")
-            done = self.run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", *cflags,
-                            os.path.join(self.source, "examples", name), *libs, "-pthread", "-o", program)
+            done = self.run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers",
+                            *cflags, os.path.join(self.source, "examples", name), *libs, "-pthread", "-o", program)
             if self.tap.ok(done.returncode == 0, f"examples/{name} against the installed package", self.failed_output):
                 done = self.run(program, *(argument.format(image=self.image) for argument in arguments),
                                 environment=environment)
-                self.tap.ok(done.returncode == 0 and done.stdout, f"examples/{name} runs to its end", self.failed_output)
+                self.tap.ok(done.returncode == 0 and done.stdout, f"examples/{name} runs to its end",
+                            self.failed_output)
         self.tap.ok(sorted(EXAMPLES) == sorted(map(os.path.basename, glob.glob(self.source + "/examples/*.c"))),
                     "every example is one of these")
 
@@ -139,6 +159,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sos-consumers-") as scratch:
         consumers = Consumers(tap, source, build, image, scratch)
         if consumers.install():
+            consumers.programs()
+            consumers.own_path()
             consumers.shared()
             consumers.static()
         consumers.subproject()
