@@ -35,7 +35,14 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 needs="cc:build-essential c++:build-essential meson:meson ninja:ninja-build pkg-config:pkg-config
 	/usr/include/*/curl/curl.h:libcurl4-openssl-dev /usr/include/cjson/cJSON.h:libcjson-dev
 	/usr/include/civetweb.h:libcivetweb-dev /usr/include/check.h:check musl-gcc:musl-tools scdoc:scdoc
-	docker-registry:docker-registry openssl:openssl /usr/bin/bash-static:bash-static python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils"
+	docker-registry:docker-registry openssl:openssl python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils"
+apt_install() {
+	[ $# -gt 0 ] || return 0
+	say "installing $*"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq >"$scratch/apt.log" 2>&1 &&
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>"$scratch/apt.log" 2>&1 ||
+		{ tail -n 40 "$scratch/apt.log" >&2; return 1; }
+}
 install_missing() {
 	missing=
 	for need in $needs; do
@@ -45,13 +52,10 @@ install_missing() {
 		esac
 	done
 	if ! busybox=$(command -v busybox) || ldd "$busybox" >/dev/null 2>&1; then missing="$missing busybox-static"; fi
-	if ! engine_answers && ! command -v dockerd >/dev/null 2>&1; then missing="$missing docker.io"; fi
-	[ -n "$missing" ] || return 0
-	say "installing$missing"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+	# the Engine last: whether one answers takes curl to know
 	# shellcheck disable=SC2086
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$scratch/apt.log" 2>&1 ||
-		{ cat "$scratch/apt.log" >&2; return 1; }
+	apt_install $missing || return 1
+	engine_answers || command -v dockerd >/dev/null 2>&1 || apt_install docker.io iptables
 }
 
 engine_get() {
