@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Fails unless the C block of README.md is examples/readme.c without its first line: check_readme.py README.md readme.c"""
+"""Fails unless the C block of README.md is readme.c without its first line: check_readme.py README.md readme.c"""
 import re
 import sys
 

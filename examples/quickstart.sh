@@ -17,7 +17,7 @@ step() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
 die() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
 
-# ---- the Engine, by its API: no docker program is needed --------------------------------------------------------------
+# ---- the Engine, by its API: no docker program is needed -------------------------------------------------------------
 
 socket_path() {
 	case ${DOCKER_HOST:-} in
@@ -44,7 +44,7 @@ import json, sys
 print(" ".join(volume["Name"] for volume in json.load(sys.stdin)["Volumes"] or []))'
 }
 
-# ---- leaving nothing behind --------------------------------------------------------------------------------------------
+# ---- leaving nothing behind ------------------------------------------------------------------------------------------
 
 cleanup() {
 	local status=$? volume made directory
@@ -76,7 +76,7 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# ---- what is needed ----------------------------------------------------------------------------------------------------
+# ---- what is needed --------------------------------------------------------------------------------------------------
 
 missing_packages() {
 	local program
@@ -111,9 +111,9 @@ wait_until() {
 	done
 }
 
-# An Engine of our own: everything it keeps is in our directory, it leaves the firewall alone and makes no docker0 of its
-# own. A docker0 that is there belongs to another Engine and must then not be declined: dockerd would remove it. Where no
-# other storage driver works (an overlay below) it is asked for vfs, which always does.
+# An Engine of our own: everything it keeps is in our directory, it leaves the firewall alone and makes no docker0
+# of its own. A docker0 that is there belongs to another Engine and must then not be declined: dockerd would remove
+# it. Where no other storage driver works (an overlay below) it is asked for vfs, which always does.
 start_engine() {
 	local driver directory bridge=none
 	command -v dockerd >/dev/null || install docker.io
@@ -170,7 +170,7 @@ print((answer.get("message") or answer.get("error") or "nothing")[:160])' 2>/dev
 	sh "$top/tests/lib/images.sh" make
 }
 
-# ---- the workflow ------------------------------------------------------------------------------------------------------
+# ---- the workflow ----------------------------------------------------------------------------------------------------
 
 # run COMMAND-LINE [EXPECTED]: show it, run it, show and check what it printed
 run() {
@@ -217,7 +217,8 @@ work=$(mktemp -d /tmp/sos-quickstart.XXXXXX)
 step "What is needed"
 install $(missing_packages)
 engine_answers || start_engine
-note "Engine at $(socket_path): $(api GET /version | python3 -c 'import json, sys; print(json.load(sys.stdin)["Version"])')"
+version=$(api GET /version | python3 -c 'import json, sys; print(json.load(sys.stdin)["Version"])')
+note "Engine at $(socket_path): $version"
 volumes_before=$(volumes)
 
 step "An image"
