@@ -37,6 +37,7 @@ static void complain(struct bench_samples *samples, const char *what, const stru
 static void cycle_sos(struct kind *kind, struct bench_samples *start, struct bench_samples *cycle)
 {
 	struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
+	struct sos_stop_options forget = SOS_STOP_OPTIONS_INIT;
 	struct sos_error error = SOS_ERROR_INIT;
 	struct bench_samples unused = { 0 };
 	struct sos_sandbox *sandbox = NULL;
@@ -44,6 +45,7 @@ static void cycle_sos(struct kind *kind, struct bench_samples *start, struct ben
 	int64_t begin = bench_now_ns(), first;
 	int r;
 
+	forget.flags = SOS_STOP_FORGET;
 	spec.image = kind->bench->image;
 	spec.network = kind->network;
 	r = sos_sandbox_create(kind->pool, &spec, &sandbox, &error);
@@ -56,7 +58,7 @@ static void cycle_sos(struct kind *kind, struct bench_samples *start, struct ben
 		r = -1;
 	if (r == 0)
 		bench_samples_add_ns(start ? start : &unused, first - begin);
-	if (sandbox && sos_sandbox_stop(sandbox, SOS_STOP_FORGET, &error) < 0)
+	if (sandbox && sos_sandbox_stop(sandbox, &forget, &error) < 0)
 		r = -1;
 	if (r == 0)
 		bench_samples_add_ns(cycle ? cycle : &unused, bench_now_ns() - begin);

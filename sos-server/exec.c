@@ -144,7 +144,7 @@ void sos_route_get_result(struct sos_request *request)
 	if (!sandbox)
 		return;
 	if (sos_server_enter_wait(request)) {
-		int code = sos_sandbox_get_result(sandbox, request->segments[3], wait_ms, &result, &error);
+		int code = sos_sandbox_get_result(sandbox, request->segments[3], wait_ms, NULL, &result, &error);
 		sos_server_leave_wait(request);
 		if (code == SOS_ERROR_DEADLINE)
 			reply_running(request);

@@ -15,7 +15,7 @@ void sos_route_healthz(struct sos_request *request)
 void sos_route_readyz(struct sos_request *request)
 {
 	struct sos_error error = SOS_ERROR_INIT;
-	if (sos_pool_ready(atomic_load(&request->server->pool), &error) == 0) {
+	if (sos_pool_ready(atomic_load(&request->server->pool), 0, NULL, &error) == 0) {
 		sos_reply_text(request, 200, "ready");
 		return;
 	}

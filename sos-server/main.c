@@ -103,7 +103,7 @@ static void *exit_on_second_signal(void *set)
 static void log_readiness(struct sos_pool *pool)
 {
 	struct sos_error error = SOS_ERROR_INIT;
-	if (sos_pool_ready(pool, &error) != 0)
+	if (sos_pool_ready(pool, 0, NULL, &error) != 0)
 		sos_log(SOS_LOG_WARN, NULL, "no sandbox can be started yet: %s", error.message);
 }
 

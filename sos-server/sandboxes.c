@@ -105,7 +105,9 @@ static void stop(struct sos_request *request, uint32_t flags)
 	struct sos_sandbox *sandbox = sos_server_find(request);
 	if (!sandbox)
 		return;
-	if (sos_sandbox_stop(sandbox, flags, &error) == 0)
+	struct sos_stop_options options = SOS_STOP_OPTIONS_INIT;
+	options.flags = flags;
+	if (sos_sandbox_stop(sandbox, &options, &error) == 0)
 		sos_reply_empty(request);
 	else
 		sos_reply_error(request, &error);

@@ -25,15 +25,21 @@
  * bytes to the output cap or ends the session is no failure: that is data in
  * its result.
  *
- * Threads. Every function may be called from any thread at any time, on the
- * same object too, but for sos_pool_free, which must be the last call on its
- * pool and its sandboxes apart from _unref and accessors of results. Commands
- * for one session queue in order of arrival; different sandboxes never wait
- * for each other; sos_sandbox_stop, _info and sos_pool_list never wait for a
- * command.
+ * Threads. Objects are reference-counted, and any call may meet any other on
+ * the same object, from any threads, but for the one that gives the last
+ * reference back. Commands for one session queue in order of arrival; different
+ * sandboxes never wait for each other; sos_sandbox_stop, _get_info and
+ * sos_pool_list never wait for a command. sos_pool_free may meet calls that run:
+ * it ends them. A pool that was freed and its sandboxes stay valid for whoever
+ * has a reference; calls on them fail with ENDED, while results, infos and
+ * trajectories are as good as before.
+ *
+ * Waiting. Every call that blocks has a deadline, its own or a documented
+ * default, and takes a struct sos_cancel, which any thread may fire to make it
+ * return CANCELLED. The exception is sos_pool_free, which is bounded by itself.
  *
  * Callbacks run on the thread named in their comment, with no lock held. They
- * may call any function but sos_pool_free.
+ * may call any function but sos_pool_free and the last sos_pool_unref.
  *
  * The host process. A pool starts one thread that listens to its sandboxes and
  * a few that talk to the Engine; all block every signal. The library installs no
@@ -42,8 +48,8 @@
  * DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, XDG_RUNTIME_DIR and HOME when
  * a pool is made. All its descriptors are close-on-exec. It keeps about eight
  * descriptors a sandbox and makes its sockets and locks under
- * $XDG_RUNTIME_DIR/sos, or /run/sos for root. After fork() only the parent may
- * use a pool.
+ * $XDG_RUNTIME_DIR/sos, or /run/sos for root. After fork() the child may only
+ * exec or _exit: it calls nothing of the library, not even _unref.
  *
  * Structures that a caller fills begin with their own size; use the _INIT
  * macros. Zero or NULL means the default in every field. Later releases append
@@ -74,10 +80,10 @@ enum sos_code {
 	SOS_ERROR_IMAGE = -8,        /* the image cannot be had: not found, or its pull failed */
 	SOS_ERROR_SETUP = -9,        /* a setup command failed; output and code in the message */
 	SOS_ERROR_DEADLINE = -10,    /* the call's own deadline passed */
-	SOS_ERROR_CANCELLED = -11,   /* sos_sandbox_cancel_start, or the pool is closing */
+	SOS_ERROR_CANCELLED = -11,   /* its sos_cancel was fired, sos_sandbox_cancel_start, or the pool closed */
 	SOS_ERROR_FULL = -12,        /* the queue of waiting starts is full */
 	SOS_ERROR_OWNED = -13,       /* another process owns a pool of this name */
-	SOS_ERROR_ENDED = -14,       /* the sandbox was stopped while the call ran */
+	SOS_ERROR_ENDED = -14,       /* the sandbox was stopped while the call ran, or its pool is closed */
 	SOS_ERROR_LOST = -15,        /* the container is gone, or broke the protocol */
 	SOS_ERROR_LIMIT = -16,       /* a limit of this machine: descriptors, path length, disk */
 	SOS_ERROR_UNSUPPORTED = -17  /* this image or Engine cannot do it: no shell, say */
@@ -96,6 +102,24 @@ const char *sos_code_name(int code);
 
 /* The library's version, "MAJOR.MINOR.PATCH". */
 const char *sos_version(void);
+
+/* ---- cancelling -------------------------------------------------------- */
+
+/*
+ * What ends a call that blocks, from elsewhere. One object may serve any number
+ * of calls at once and one after the other; once fired it stays fired, and a
+ * call that is given it then returns CANCELLED at once, having done nothing.
+ * The caller keeps a reference until the calls have returned.
+ */
+struct sos_cancel;
+
+/* One descriptor each. Errors: MEMORY, LIMIT, SYSTEM. */
+int sos_cancel_new(struct sos_cancel **cancel, struct sos_error *error);
+/* Any thread, any number of times; async-signal-safe. Does not wait for the calls to return. NULL accepted. */
+void sos_cancel_fire(struct sos_cancel *cancel);
+/* One more reference; gives its argument. */
+struct sos_cancel *sos_cancel_ref(struct sos_cancel *cancel);
+void sos_cancel_unref(struct sos_cancel *cancel);
 
 /* ---- pool -------------------------------------------------------------- */
 
@@ -200,6 +224,8 @@ struct sos_pool_options {
 	uint32_t queue_limit;    /* starts that may wait; 0: 1024 */
 	uint32_t transport;      /* enum sos_transport */
 	uint32_t flags;          /* SOS_POOL_... */
+	int64_t timeout_ms;      /* of sos_pool_new itself; 0: 60 s, with SOS_POOL_LAZY 3 s */
+	struct sos_cancel *cancel; /* of sos_pool_new itself; NULL: none */
 };
 
 #define SOS_POOL_OPTIONS_INIT { sizeof(struct sos_pool_options) }
@@ -209,18 +235,31 @@ struct sos_pool_options {
  * an earlier owner of the name left behind are removed.
  * Errors: INVALID; UNREACHABLE, ENGINE (not with SOS_POOL_LAZY); OWNED: another
  * process has the name, the message has its pid; LIMIT: the capacity needs more
- * descriptors than RLIMIT_NOFILE allows, the message has the number; MEMORY, SYSTEM.
+ * descriptors than RLIMIT_NOFILE allows, the message has the number; CANCELLED;
+ * DEADLINE (not with SOS_POOL_LAZY); MEMORY, SYSTEM.
  * Engine: GET /version, GET /info, GET /containers/json, DELETE /containers/{id}.
  */
 int sos_pool_new(const struct sos_pool_options *options, struct sos_pool **pool, struct sos_error *error);
 
 /*
  * Stop every sandbox, remove every container and network of the pool, end its
- * threads. Waits at most 30 s; what the Engine would not remove by then ends by
- * its lease. Calls that still run on the pool's sandboxes fail with ENDED; they
- * must have returned before the pool may be freed. NULL is accepted.
+ * threads, then give the caller's reference back. Waits at most 30 s; what the
+ * Engine would not remove by then ends by its lease. Calls that still wait or
+ * run on the pool and its sandboxes, on whatever thread, return: commands with
+ * ENDED, starts with CANCELLED. Afterwards no callback runs any more. With
+ * several references every holder may call it; the first does the work, the
+ * others wait for it. NULL is accepted.
  */
 void sos_pool_free(struct sos_pool *pool);
+
+/* One more reference, for another holder of the pool; gives its argument. */
+struct sos_pool *sos_pool_ref(struct sos_pool *pool);
+/*
+ * Give a reference back. Where others are left nothing else happens; the last
+ * one does what sos_pool_free does. Sandboxes need none of these: as long as one
+ * is referred to, its pool's memory is there. NULL is accepted.
+ */
+void sos_pool_unref(struct sos_pool *pool);
 
 /*
  * End all running and waiting calls and refuse new ones, without waiting:
@@ -230,10 +269,11 @@ void sos_pool_close(struct sos_pool *pool);
 
 /*
  * Ask the Engine whether it answers; completes what a lazy pool has not done.
- * Returns 0, or the reason: UNREACHABLE, ENGINE, OWNED. Waits at most 5 s.
- * Engine: GET /_ping.
+ * Waits at most `timeout_ms` (0: 5 s). `cancel` may be NULL. Returns 0, or the
+ * reason: UNREACHABLE (not in time, too), ENGINE, OWNED, CANCELLED, ENDED (the
+ * pool is closed), LIMIT, MEMORY, SYSTEM. Engine: GET /_ping.
  */
-int sos_pool_ready(struct sos_pool *pool, struct sos_error *error);
+int sos_pool_ready(struct sos_pool *pool, int64_t timeout_ms, struct sos_cancel *cancel, struct sos_error *error);
 
 struct sos_pool_stats {
 	size_t size;          /* set by the caller */
@@ -267,10 +307,10 @@ void sos_sandbox_unref(struct sos_sandbox *sandbox);
 /* Its id, a UUID in lower case. */
 const char *sos_sandbox_id(const struct sos_sandbox *sandbox);
 
-/* Find a sandbox by its id. Errors: NOT_FOUND. */
+/* Find a sandbox by its id. Errors: NOT_FOUND, ENDED (the pool is freed). */
 int sos_sandbox_find(struct sos_pool *pool, const char *id, struct sos_sandbox **sandbox, struct sos_error *error);
 
-/* All sandboxes, oldest first: an array of `*count` references. Errors: MEMORY. */
+/* All sandboxes, oldest first: an array of `*count` references. Errors: MEMORY, ENDED (the pool is freed). */
 int sos_pool_list(struct sos_pool *pool, struct sos_sandbox ***sandboxes, size_t *count, struct sos_error *error);
 void sos_sandbox_list_free(struct sos_sandbox **sandboxes, size_t count);
 
@@ -299,6 +339,7 @@ struct sos_start_options {
 	void *progress_data;
 	int64_t queue_timeout_ms; /* for a slot; 0: wait for ever; negative: do not wait */
 	int64_t timeout_ms;       /* for the whole start, pull and setup included; 0: 10 minutes */
+	struct sos_cancel *cancel; /* NULL: none; does what sos_sandbox_cancel_start does */
 };
 
 #define SOS_START_OPTIONS_INIT { sizeof(struct sos_start_options) }
@@ -309,7 +350,7 @@ struct sos_start_options {
  * the session can take commands. `options` may be NULL. After a failure nothing
  * is left running and the sandbox can be started again.
  * Errors: STATE (started already, or stopped), FULL, DEADLINE, CANCELLED,
- * ENDED (stopped meanwhile), IMAGE, SETUP, UNREACHABLE, ENGINE, LOST, LIMIT, MEMORY, SYSTEM.
+ * ENDED (stopped meanwhile, or the pool is closed), IMAGE, SETUP, UNREACHABLE, ENGINE, LOST, LIMIT, MEMORY, SYSTEM.
  * Engine: POST /images/create, /volumes/create, /networks/create,
  * /containers/create, /containers/{id}/start, GET /containers/{id}/json.
  */
@@ -318,17 +359,31 @@ int sos_sandbox_start(struct sos_sandbox *sandbox, const struct sos_start_option
 /* Make a start of this sandbox that waits or runs return CANCELLED. Any thread. */
 void sos_sandbox_cancel_start(struct sos_sandbox *sandbox);
 
-/* Flags of sos_sandbox_stop. */
-#define SOS_STOP_FORGET 0x1u /* the id is unknown afterwards, the trajectory gone */
+/* Flags of struct sos_stop_options. */
+#define SOS_STOP_FORGET 0x1u /* once it is stopped the id is unknown, the trajectory gone */
+
+struct sos_stop_options {
+	size_t size;
+	struct sos_cancel *cancel; /* NULL: none */
+	int64_t timeout_ms;        /* 0: 30 s */
+	uint32_t flags;            /* SOS_STOP_... */
+	uint32_t reserved;         /* 0 */
+};
+
+#define SOS_STOP_OPTIONS_INIT { sizeof(struct sos_stop_options) }
 
 /*
  * End the sandbox and remove its container. A running command ends with ENDED.
- * Returns when the container is gone; if the Engine does not answer, after
- * 30 s with UNREACHABLE, and removal goes on in the background. Stopping what is
- * stopped or was never started is no error. Errors: UNREACHABLE, ENGINE.
+ * Returns when the container is gone. If it is not by the deadline (DEADLINE, the
+ * message has the Engine's last words) or `cancel` is fired (CANCELLED), removal
+ * goes on in the background, nothing is forgotten, and the call may be repeated
+ * to wait on. Stopping what is stopped or was never started is no error.
+ * `options` may be NULL. Errors: INVALID, DEADLINE, CANCELLED; UNREACHABLE,
+ * ENGINE: the pool was freed and gave up, its lease ends it; STATE: called in a
+ * callback of the start that it ends; LIMIT.
  * Engine: DELETE /containers/{id}?force=1&v=1.
  */
-int sos_sandbox_stop(struct sos_sandbox *sandbox, uint32_t flags, struct sos_error *error);
+int sos_sandbox_stop(struct sos_sandbox *sandbox, const struct sos_stop_options *options, struct sos_error *error);
 
 enum sos_state {
 	SOS_STATE_CREATED = 1,
@@ -404,6 +459,8 @@ struct sos_exec_options {
 	int64_t max_output_bytes;  /* kept of each stream, the first ones; 0: 8 MiB; at most 1 GiB */
 	uint32_t flags;            /* SOS_EXEC_... */
 	uint32_t streams;          /* enum sos_streams; standalone only */
+	int64_t queue_timeout_ms;  /* for its turn in the session; 0: wait for ever; negative: do not wait */
+	struct sos_cancel *cancel; /* NULL: none */
 };
 
 #define SOS_EXEC_OPTIONS_INIT { sizeof(struct sos_exec_options) }
@@ -413,9 +470,15 @@ struct sos_exec_options {
  * before it. A command that runs into `timeout_ms` is interrupted, killed if it
  * must be, and its result says timed_out; the session goes on.
  * The session's shell ending is data too: exited or session_lost.
+ * Fired while the command waits for its turn, `cancel` takes it out of the queue:
+ * it was not run. While it runs, it is interrupted as by a time limit, and the
+ * call returns CANCELLED once the command has ended; the result, which says
+ * cancelled, is in the trajectory and to be had by its exec_id. A call that
+ * shares the exec_id of one that runs only stops waiting for it.
  * Errors: INVALID (empty argv, NUL in the command with its position, judge in
  * the session), STATE (not started, session over), UNSUPPORTED (no shell in the
- * image), ENDED, LOST, MEMORY, SYSTEM. Engine: none.
+ * image), DEADLINE (its turn did not come in time: it was not run), CANCELLED,
+ * ENDED, LOST, LIMIT, MEMORY, SYSTEM. Engine: none.
  */
 int sos_sandbox_exec(struct sos_sandbox *sandbox, const struct sos_exec_options *options,
 		     struct sos_result **result, struct sos_error *error);
@@ -426,10 +489,11 @@ int sos_sandbox_run(struct sos_sandbox *sandbox, const char *command, struct sos
 /*
  * The result of the exec with that id, waiting up to `wait_ms` (negative: for
  * ever) for its end. The last 64 of a sandbox are kept, up to 16 MiB together.
- * Errors: NOT_FOUND, DEADLINE (still running), ENDED, LOST.
+ * `cancel` (may be NULL) ends the wait, not the command.
+ * Errors: NOT_FOUND, DEADLINE (still running), CANCELLED, ENDED, LOST, LIMIT.
  */
 int sos_sandbox_get_result(struct sos_sandbox *sandbox, const char *exec_id, int64_t wait_ms,
-			   struct sos_result **result, struct sos_error *error);
+			   struct sos_cancel *cancel, struct sos_result **result, struct sos_error *error);
 
 /* A result is immutable; any thread may read it. */
 struct sos_result *sos_result_ref(struct sos_result *result);
@@ -446,6 +510,7 @@ int sos_result_exit_code(const struct sos_result *result);   /* 0-255; 128+n for
 int sos_result_signal(const struct sos_result *result);      /* standalone: the signal that ended it; 0: none */
 int sos_result_exited(const struct sos_result *result);      /* 1: the shell ended by itself, exit_code is its code */
 int sos_result_timed_out(const struct sos_result *result);
+int sos_result_cancelled(const struct sos_result *result);   /* 1: interrupted because its call was cancelled */
 int sos_result_session_lost(const struct sos_result *result);/* 1: the shell lost step or did not come back; we ended it */
 int sos_result_standalone(const struct sos_result *result);
 uint64_t sos_result_dropped_bytes(const struct sos_result *result); /* beyond the cap, both streams together */

@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+#include "core/cancel.h"
 #include "core/pool.h"
 #include "core/result.h"
 #include "core/run.h"
 #include "core/sandbox.h"
-#include "core/thread.h"
+#include "core/wait.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
 
@@ -75,6 +77,7 @@ static int check(const struct sos_exec_options *o, struct sos_command *command, 
 		.stdin_data = o->stdin_data,
 		.stdin_length = o->stdin_length,
 		.timeout_ms = o->timeout_ms,
+		.queue_timeout_ms = o->queue_timeout_ms,
 		.max_output_bytes = o->max_output_bytes ? o->max_output_bytes : OUTPUT_DEFAULT,
 		.streams = o->streams == SOS_STREAMS_SEPARATE ? SOS_STREAMS_SEPARATE : SOS_STREAMS_MERGED,
 		.judge = o->flags & SOS_EXEC_JUDGE,
@@ -87,6 +90,8 @@ static int check(const struct sos_exec_options *o, struct sos_command *command, 
 static int admit(const struct sos_sandbox *sandbox, const struct sos_command *command, bool standalone,
 		 struct sos_error *error)
 {
+	if (atomic_load(&sandbox->pool->closing))
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool of sandbox %.8s is closed", sandbox->id);
 	switch (sandbox->state) {
 	case SOS_STATE_STARTED:
 		break;
@@ -114,19 +119,22 @@ static int admit(const struct sos_sandbox *sandbox, const struct sos_command *co
 }
 
 /* The result of one that runs or ran. */
-static int await(struct sos_sandbox *sandbox, struct sos_exec *exec, int64_t deadline, struct sos_result **result,
-		 struct sos_error *error)
+static int await(struct sos_sandbox *sandbox, struct sos_exec *exec, int64_t deadline, struct sos_cancel *cancel,
+		 struct sos_result **result, struct sos_error *error)
 {
 	int r = 0;
 	exec->references++;
 	while (!exec->done && !r)
-		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline &&
-		    !exec->done)
-			r = sos_error_set(error, SOS_ERROR_DEADLINE, "exec \"%s\" still runs", exec->id);
-	if (!r && exec->result)
-		*result = sos_result_ref(exec->result);
-	else if (!r)
+		r = sos_condition_wait(&sandbox->changed, &sandbox->lock, deadline, sos_cancel_fd(cancel));
+	if (!exec->done)
+		sos_error_set(error, r, "exec \"%s\" still runs%s", exec->id,
+			      r == SOS_ERROR_LIMIT ? ", and there is no descriptor to wait by" : "");
+	else if (!exec->result)
 		r = exec->error ? sos_error_copy(error, exec->error) : sos_error_nomem(error);
+	else
+		r = 0;
+	if (!r)
+		*result = sos_result_ref(exec->result);
 	sos_exec_unref(exec);
 	return r;
 }
@@ -148,6 +156,16 @@ static bool note_result(struct sos_sandbox *sandbox, struct sos_record **record,
 	return sos_result_session_lost(result) && sos_sandbox_session_over(sandbox, SOS_SESSION_LOST);
 }
 
+/* A time limit and a cancel end a command in the same way: which it was is known here. True: it was the cancel. */
+static bool note_cancel(struct sos_result *result, const struct sos_cancel *cancel)
+{
+	if (!result->timed_out || !sos_cancel_fired(cancel))
+		return false;
+	result->timed_out = false;
+	result->cancelled = true;
+	return true;
+}
+
 /* A session that is over because its container was taken away: that is what the caller wants to know. */
 static int real_reason(const struct sos_sandbox *sandbox, struct sos_error *error)
 {
@@ -164,7 +182,10 @@ static void tell(struct sos_sandbox *sandbox, const struct sos_result *result, b
 	if (result)
 		sos_event(pool, SOS_EVENT_COMMAND, sandbox->id, 0, "%s %s: code %d%s, %lld ms",
 			  sos_result_standalone(result) ? "standalone" : "command", sos_result_exec_id(result),
-			  sos_result_exit_code(result), sos_result_timed_out(result) ? ", timed out" : "",
+			  sos_result_exit_code(result),
+			  sos_result_timed_out(result)	 ? ", timed out"
+			  : sos_result_cancelled(result) ? ", cancelled"
+							 : "",
 			  (long long)(sos_result_duration_ns(result) / 1000000));
 	if (over)
 		sos_event(pool, SOS_EVENT_SESSION_ENDED, sandbox->id, 0, "the session is over");
@@ -176,16 +197,19 @@ static bool is_final(int code)
 	return code == SOS_ERROR_ENDED || code == SOS_ERROR_LOST;
 }
 
-static int perform(struct sos_sandbox *sandbox, struct sos_command *command, bool standalone, const char *exec_id,
+static int perform(struct sos_sandbox *sandbox, struct sos_command *command, const struct sos_exec_options *options,
 		   struct sos_record **record, struct sos_result **result, struct sos_error *error)
 {
+	bool standalone = options->flags & SOS_EXEC_STANDALONE;
+	const char *exec_id = options->exec_id;
+	int cancel_fd = sos_cancel_fd(options->cancel);
 	pthread_mutex_lock(&sandbox->lock);
 	struct sos_exec *exec = exec_id ? sos_execs_find(&sandbox->execs, exec_id) : NULL;
 	int r;
 	if (exec || (r = admit(sandbox, command, standalone, error)) ||
 	    (!(exec = sos_execs_add(&sandbox->execs, exec_id)) && (r = sos_error_nomem(error)))) {
 		if (exec)
-			r = await(sandbox, exec, SOS_CLOCK_NEVER, result, error);
+			r = await(sandbox, exec, SOS_CLOCK_NEVER, options->cancel, result, error);
 		pthread_mutex_unlock(&sandbox->lock);
 		return r;
 	}
@@ -202,8 +226,9 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 	struct sos_error e = SOS_ERROR_INIT;
 	struct sos_result *got = NULL;
 	command->exec_id = exec->id;
-	r = standalone ? sos_standalone_exec(run->link, shell, command, &got, &e)
-		       : sos_session_exec(run->session, command, -1, &got, &e);
+	r = standalone ? sos_standalone_exec(run->link, shell, command, cancel_fd, &got, &e)
+		       : sos_session_exec(run->session, command, cancel_fd, &got, &e);
+	bool cancelled = !r && note_cancel(got, options->cancel);
 	/* The shell may have ended between commands, or the container with all of it. */
 	bool is_over = r == SOS_ERROR_STATE && !standalone, cut = is_over && sos_link_ended(run->link);
 	enum sos_session_end ended = is_over && !cut ? sos_session_state(run->session) : SOS_SESSION_ALIVE;
@@ -225,18 +250,23 @@ static int perform(struct sos_sandbox *sandbox, struct sos_command *command, boo
 		sos_execs_finish(&sandbox->execs, exec, got);
 	}
 	sos_exec_unref(exec);
-	pthread_cond_broadcast(&sandbox->changed);
+	sos_condition_notify(&sandbox->changed);
 	/* Not pinned while it tells, for the callback may stop the sandbox; but the pool's end waits. */
 	bool tells = sandbox->pool->event != NULL;
-	sandbox->telling += tells;
+	if (tells)
+		sos_pool_tells(sandbox->pool);
 	sos_run_unpin_locked(run);
 	pthread_mutex_unlock(&sandbox->lock);
 	if (tells) {
 		tell(sandbox, got, over);
-		sos_sandbox_told(sandbox);
+		sos_pool_told(sandbox->pool);
 	}
 	if (r)
 		return sos_error_copy(error, &e);
+	if (cancelled) {
+		sos_result_unref(got);
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "the command was cancelled and interrupted");
+	}
 	*result = got;
 	return 0;
 }
@@ -254,11 +284,12 @@ int sos_sandbox_exec(struct sos_sandbox *sandbox, const struct sos_exec_options 
 	int r = check(&o, &command, error);
 	if (r)
 		return r;
-	bool standalone = o.flags & SOS_EXEC_STANDALONE;
+	if (sos_cancel_fired(o.cancel))
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled before the command was run");
 	struct sos_record *record = NULL;
-	if (!standalone && !(record = sos_record_new(command.text, command.text_length)))
+	if (!(o.flags & SOS_EXEC_STANDALONE) && !(record = sos_record_new(command.text, command.text_length)))
 		return sos_error_nomem(error);
-	r = perform(sandbox, &command, standalone, o.exec_id, &record, result, error);
+	r = perform(sandbox, &command, &o, &record, result, error);
 	sos_record_unref(record);
 	return r;
 }
@@ -272,15 +303,17 @@ int sos_sandbox_run(struct sos_sandbox *sandbox, const char *command, struct sos
 }
 
 int sos_sandbox_get_result(struct sos_sandbox *sandbox, const char *exec_id, int64_t wait_ms,
-			   struct sos_result **result, struct sos_error *error)
+			   struct sos_cancel *cancel, struct sos_result **result, struct sos_error *error)
 {
 	if (!exec_id || !sos_exec_id_valid(exec_id))
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "an exec_id is 1 to 128 letters, digits, _ . : and -");
+	if (sos_cancel_fired(cancel))
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
 	int64_t deadline = wait_ms < 0 ? SOS_CLOCK_NEVER : wait_ms == 0 ? 0 : sos_clock_deadline(wait_ms);
 	SOS_LOCKED(&sandbox->lock);
 	struct sos_exec *exec = sos_execs_find(&sandbox->execs, exec_id);
 	if (!exec)
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no exec \"%.128s\" in sandbox %.8s", exec_id,
 				     sandbox->id);
-	return await(sandbox, exec, deadline, result, error);
+	return await(sandbox, exec, deadline, cancel, result, error);
 }

@@ -83,12 +83,13 @@ static void look_at_session(struct sos_sandbox *sandbox)
 	enum sos_session_end end = sos_session_state(run->session);
 	pthread_mutex_lock(&sandbox->lock);
 	bool over = sos_sandbox_session_over(sandbox, end);
-	sandbox->telling += over;
+	if (over)
+		sos_pool_tells(sandbox->pool);
 	sos_run_unpin_locked(run);
 	pthread_mutex_unlock(&sandbox->lock);
 	if (over) {
 		sos_event(sandbox->pool, SOS_EVENT_SESSION_ENDED, sandbox->id, 0, "the session is over");
-		sos_sandbox_told(sandbox);
+		sos_pool_told(sandbox->pool);
 	}
 }
 

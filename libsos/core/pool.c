@@ -31,11 +31,75 @@ static struct sos_list *bucket(struct sos_pool *pool, const char *id)
 	return &pool->buckets[strtoul(digits, NULL, 16) % SOS_POOL_BUCKETS];
 }
 
+/* ---- who refers to it and who is inside ---- */
+
+struct sos_pool *sos_pool_hold(struct sos_pool *pool)
+{
+	atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);
+	return pool;
+}
+
+void sos_pool_drop(struct sos_pool *pool)
+{
+	if (atomic_fetch_sub(&pool->references, 1) == 1)
+		sos_pool_destroy(pool);
+}
+
+static void drop_held(struct sos_pool **pool)
+{
+	sos_pool_drop(*pool);
+}
+
+/* To the end of the block: another thread may give the last handle back meanwhile. */
+#define HELD(pool) __attribute__((cleanup(drop_held), unused)) struct sos_pool *held = sos_pool_hold(pool)
+
+static int enter_locked(struct sos_pool *pool, struct sos_error *error)
+{
+	if (atomic_load(&pool->closing))
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is closed");
+	pool->calls++;
+	sos_pool_hold(pool);
+	return 0;
+}
+
+int sos_pool_enter(struct sos_pool *pool, struct sos_error *error)
+{
+	HELD(pool);
+	SOS_LOCKED(&pool->lock);
+	return enter_locked(pool, error);
+}
+
+void sos_pool_leave(struct sos_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->calls--;
+	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	sos_pool_drop(pool);
+}
+
+void sos_pool_tells(struct sos_pool *pool)
+{
+	atomic_fetch_add(&pool->telling, 1);
+}
+
+/* Either we see `closing`, or who set it sees `telling` without us. */
+void sos_pool_told(struct sos_pool *pool)
+{
+	if (atomic_fetch_sub(&pool->telling, 1) != 1 || !atomic_load(&pool->closing))
+		return;
+	SOS_LOCKED(&pool->lock);
+	pthread_cond_broadcast(&pool->changed);
+}
+
+/* ---- its sandboxes ---- */
+
 int sos_pool_add(struct sos_pool *pool, struct sos_sandbox *sandbox, struct sos_error *error)
 {
 	SOS_LOCKED(&pool->lock);
-	if (pool->closing)
-		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is closing");
+	int r = enter_locked(pool, error);
+	if (r)
+		return r;
 	sos_list_append(&pool->sandboxes, &sandbox->node);
 	sos_list_append(bucket(pool, sandbox->id), &sandbox->by_id);
 	pool->count++;
@@ -78,7 +142,10 @@ int sos_sandbox_find(struct sos_pool *pool, const char *id, struct sos_sandbox *
 {
 	if (!id)
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no sandbox without an id");
+	HELD(pool);
 	SOS_LOCKED(&pool->lock);
+	if (pool->ended)
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is freed");
 	struct sos_list *head = bucket(pool, id);
 	sos_list_each (node, head) {
 		struct sos_sandbox *s = sos_list_entry(node, struct sos_sandbox, by_id);
@@ -92,7 +159,10 @@ int sos_sandbox_find(struct sos_pool *pool, const char *id, struct sos_sandbox *
 
 int sos_pool_list(struct sos_pool *pool, struct sos_sandbox ***sandboxes, size_t *count, struct sos_error *error)
 {
+	HELD(pool);
 	SOS_LOCKED(&pool->lock);
+	if (pool->ended)
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is freed");
 	struct sos_sandbox **all = malloc((pool->count + 1) * sizeof(struct sos_sandbox *));
 	if (!all)
 		return sos_error_nomem(error);
@@ -114,6 +184,7 @@ void sos_sandbox_list_free(struct sos_sandbox **sandboxes, size_t count)
 
 void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats)
 {
+	HELD(pool);
 	struct sos_pool_stats s = {.capacity = pool->capacity};
 	sos_queue_count(&pool->queue, &s.containers, &s.queued);
 	s.starting = atomic_load(&pool->states[SOS_STATE_STARTING]) + atomic_load(&pool->states[SOS_STATE_PULLING]);
@@ -132,14 +203,16 @@ void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats)
 
 void sos_pool_close(struct sos_pool *pool)
 {
+	HELD(pool);
 	pthread_mutex_lock(&pool->lock);
-	pool->closing = true;
+	atomic_store(&pool->closing, true);
 	pthread_mutex_unlock(&pool->lock);
+	eventfd_write(pool->close_fd, 1);
 	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
 		sos_sandbox_close(s);
 }
 
-/* Until every container is gone and every start has returned. */
+/* Until every container is gone and every call inside has returned. */
 static void wait_quiet(struct sos_pool *pool, int64_t deadline)
 {
 	SOS_LOCKED(&pool->lock);
@@ -157,6 +230,13 @@ static void wait_calls(struct sos_pool *pool, const unsigned *calls)
 		pthread_cond_wait(&pool->changed, &pool->lock);
 }
 
+static void wait_told(struct sos_pool *pool)
+{
+	SOS_LOCKED(&pool->lock);
+	while (atomic_load(&pool->telling))
+		pthread_cond_wait(&pool->changed, &pool->lock);
+}
+
 static void remove_network(struct sos_pool *pool)
 {
 	struct sos_engine_call call = {sos_clock_deadline(NETWORK_MS), -1};
@@ -164,17 +244,35 @@ static void remove_network(struct sos_pool *pool)
 		sos_engine_network_remove(pool->engine, pool->network_id, &call, NULL);
 }
 
-void sos_pool_destroy(struct sos_pool *pool)
+/* Jobs submit themselves again until all threads have ended. */
+static void end_workers(struct sos_pool *pool)
 {
 	sos_workers_free(pool->workers);
+	pool->workers = NULL;
+}
+
+/* All but memory: threads, descriptors, the name. Half-built pools too. */
+static void dismantle(struct sos_pool *pool)
+{
+	end_workers(pool);
+	/* What it has not told yet is told now, by this thread. */
 	sos_workers_free(pool->teller);
-	sos_loop_free(pool->loop);
+	pool->teller = NULL;
+	sos_loop_free(SOS_STEAL(pool->loop));
 	if (pool->directory)
 		rmdir(pool->directory);
-	sos_owner_free(pool->owner);
-	sos_engine_free(pool->engine);
+	free(SOS_STEAL(pool->directory));
+	sos_owner_free(SOS_STEAL(pool->owner));
+	sos_engine_free(SOS_STEAL(pool->engine));
 	sos_gate_clear(&pool->gate);
+}
+
+void sos_pool_destroy(struct sos_pool *pool)
+{
+	dismantle(pool);
 	sos_queue_clear(&pool->queue);
+	if (pool->close_fd >= 0)
+		close(pool->close_fd);
 	if (pool->abort_fd >= 0)
 		close(pool->abort_fd);
 	pthread_cond_destroy(&pool->changed);
@@ -182,15 +280,44 @@ void sos_pool_destroy(struct sos_pool *pool)
 	sos_spec_free(pool->defaults);
 	free(pool->completing);
 	free(pool->network_id);
-	free(pool->directory);
 	free(pool->runtime_dir);
 	free(pool->name);
 	free(pool);
 }
 
-void sos_pool_free(struct sos_pool *pool)
+/* Each sandbox refers to the pool: from here on they keep its memory, and not it theirs. */
+static void forget_all(struct sos_pool *pool)
 {
-	if (!pool)
+	for (;;) {
+		pthread_mutex_lock(&pool->lock);
+		struct sos_sandbox *first = NULL;
+		if (!sos_list_empty(&pool->sandboxes)) {
+			first = sos_list_entry(pool->sandboxes.next, struct sos_sandbox, node);
+			sos_list_remove(&first->node);
+			sos_list_remove(&first->by_id);
+			pool->count--;
+		}
+		pthread_mutex_unlock(&pool->lock);
+		if (!first)
+			return;
+		sos_sandbox_unref(first);
+	}
+}
+
+/* True: it is this thread's to do. False: another one has done it. */
+static bool begin_end(struct sos_pool *pool)
+{
+	SOS_LOCKED(&pool->lock);
+	bool mine = !pool->ending;
+	pool->ending = true;
+	while (!mine && !pool->ended)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+	return mine;
+}
+
+static void end(struct sos_pool *pool)
+{
+	if (!begin_end(pool))
 		return;
 	int64_t deadline = sos_clock_deadline(FREE_MS - NETWORK_MS);
 	sos_pool_close(pool);
@@ -200,17 +327,36 @@ void sos_pool_free(struct sos_pool *pool)
 	eventfd_write(pool->abort_fd, 1);
 	/* A start may still hand a container to the workers; a stop waits for what they do. */
 	wait_calls(pool, &pool->calls);
-	sos_workers_free(pool->workers);
-	pool->workers = NULL;
+	end_workers(pool);
 	wait_calls(pool, &pool->stops);
-	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
-		sos_sandbox_wait_told(s);
+	wait_told(pool);
 	remove_network(pool);
-	while (!sos_list_empty(&pool->sandboxes)) {
-		struct sos_sandbox *s = sos_list_entry(pool->sandboxes.next, struct sos_sandbox, node);
-		sos_list_remove(&s->node);
-		sos_list_remove(&s->by_id);
-		sos_sandbox_unref(s);
-	}
-	sos_pool_destroy(pool);
+	dismantle(pool);
+	forget_all(pool);
+	SOS_LOCKED(&pool->lock);
+	pool->ended = true;
+	pthread_cond_broadcast(&pool->changed);
+}
+
+struct sos_pool *sos_pool_ref(struct sos_pool *pool)
+{
+	if (pool)
+		atomic_fetch_add_explicit(&pool->handles, 1, memory_order_relaxed);
+	return pool;
+}
+
+void sos_pool_unref(struct sos_pool *pool)
+{
+	if (!pool || atomic_fetch_sub(&pool->handles, 1) != 1)
+		return;
+	end(pool);
+	sos_pool_drop(pool);
+}
+
+void sos_pool_free(struct sos_pool *pool)
+{
+	if (!pool)
+		return;
+	end(pool);
+	sos_pool_unref(pool);
 }

@@ -23,7 +23,12 @@ struct sos_spec;
 
 #define SOS_POOL_BUCKETS 1024u
 
+/* Its life: open until sos_pool_close, at work until sos_pool_free has ended everything, then memory alone, for the
+ * handles, sandboxes and calls that still refer to it. */
 struct sos_pool {
+	atomic_int handles;    /* references of callers */
+	atomic_int references; /* to the memory: one of all handles together, one of each sandbox and each call inside */
+
 	/* Fixed once sos_pool_new returned. */
 	char *name;
 	char *runtime_dir; /* NULL: there is none, so no socket either */
@@ -37,6 +42,7 @@ struct sos_pool {
 	int64_t lease_ms;
 	uint32_t capacity;
 	bool unique;  /* the name is made up: no other process will use it */
+	int close_fd; /* readable: the pool is closed, waiting makes no sense */
 	int abort_fd; /* readable: the workers' calls to the Engine end now */
 
 	struct sos_queue queue; /* has a lock of its own */
@@ -62,20 +68,33 @@ struct sos_pool {
 	struct sos_list sandboxes;                 /* struct sos_sandbox.node, oldest first */
 	struct sos_list buckets[SOS_POOL_BUCKETS]; /* struct sos_sandbox.by_id */
 	size_t count;
-	unsigned calls; /* starts that run */
+	unsigned calls; /* that run and may hand the workers something */
 	unsigned stops; /* stops that wait */
 	unsigned runs;  /* containers whose removal is not done: see core/run.h */
-	bool closing;
+	bool ending;         /* a thread is in sos_pool_free */
+	bool ended;          /* nothing is left but memory */
+	atomic_bool closing; /* written under the lock */
+	atomic_uint telling; /* threads that run the event's callback for a command, without the lock */
 };
 
-/* pool.c. The next sandbox after `previous` (NULL: the first), one reference each way: takes `previous`'s away, gives
+/* pool.c. Its memory stays until it is dropped as often as it is held. */
+struct sos_pool *sos_pool_hold(struct sos_pool *pool);
+void sos_pool_drop(struct sos_pool *pool);
+/* A call on the pool that may hand the workers something: sos_pool_free waits until it left. ENDED: it is closing. */
+int sos_pool_enter(struct sos_pool *pool, struct sos_error *error);
+void sos_pool_leave(struct sos_pool *pool);
+/* Around a callback told of outside of such a call; to be begun where the sandbox's run is pinned. */
+void sos_pool_tells(struct sos_pool *pool);
+void sos_pool_told(struct sos_pool *pool);
+
+/* The next sandbox after `previous` (NULL: the first), one reference each way: takes `previous`'s away, gives
  * one to what is returned. Sandboxes forgotten meanwhile make it begin again. */
 struct sos_sandbox *sos_pool_next(struct sos_pool *pool, struct sos_sandbox *previous);
-/* Takes over one reference, if it does not fail: ENDED when the pool is closing. */
+/* Takes over one reference, if it does not fail: ENDED when the pool is closing. The caller is inside, and leaves. */
 int sos_pool_add(struct sos_pool *pool, struct sos_sandbox *sandbox, struct sos_error *error);
 /* Forget it: gives the pool's reference back. */
 void sos_pool_remove(struct sos_pool *pool, struct sos_sandbox *sandbox);
-/* The one destructor; half-built pools too. Nothing may be left in it. */
+/* The one destructor; half-built pools too. */
 void sos_pool_destroy(struct sos_pool *pool);
 
 /* ready.c. Connect, own the name, remove what an earlier owner left; once. */

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "core/cancel.h"
 #include "core/loop.h"
 #include "core/pool.h"
 #include "core/spec.h"
@@ -38,7 +39,9 @@ static struct sos_pool *allocate(void)
 	struct sos_pool *pool = calloc(1, sizeof(*pool));
 	if (!pool)
 		return NULL;
-	pool->abort_fd = pool->gate.token = -1;
+	atomic_init(&pool->handles, 1);
+	atomic_init(&pool->references, 1);
+	pool->abort_fd = pool->close_fd = pool->gate.token = -1;
 	pthread_mutex_init(&pool->lock, NULL);
 	sos_cond_init(&pool->changed);
 	sos_list_init(&pool->sandboxes);
@@ -74,6 +77,10 @@ static int check_options(const struct sos_pool_options *o, struct sos_error *err
 		return sos_error_set(error, SOS_ERROR_INVALID, "transport: %u is unknown", o->transport);
 	if (o->flags & ~SOS_POOL_LAZY)
 		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", o->flags);
+	if (o->timeout_ms < 0)
+		return sos_error_set(error, SOS_ERROR_INVALID, "timeout_ms: negative");
+	if (sos_cancel_fired(o->cancel))
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
 	return 0;
 }
 
@@ -198,7 +205,8 @@ static int build(struct sos_pool *pool, const struct sos_pool_options *o, struct
 	if ((r = sos_spec_defaults(o->defaults, &pool->defaults, error)))
 		return sos_error_prefix(error, r, "defaults");
 	pool->abort_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (pool->abort_fd < 0)
+	pool->close_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pool->abort_fd < 0 || pool->close_fd < 0)
 		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "eventfd");
 	if ((r = sos_gate_init(&pool->gate, error)) || (r = sos_engine_new(o->engine, &pool->engine, error)) ||
 	    (r = find_runtime_dir(pool, o->runtime_dir, why, error)) ||
@@ -225,7 +233,8 @@ int sos_pool_new(const struct sos_pool_options *options, struct sos_pool **pool,
 	if ((r = build(p, &o, &e)))
 		return sos_error_copy(error, &e);
 	bool lazy = o.flags & SOS_POOL_LAZY;
-	struct sos_engine_call call = {sos_clock_deadline(lazy ? LAZY_CONNECT_MS : CONNECT_MS), -1};
+	int64_t timeout = o.timeout_ms ? o.timeout_ms : lazy ? LAZY_CONNECT_MS : CONNECT_MS;
+	struct sos_engine_call call = {.deadline = sos_clock_deadline(timeout), .cancel_fd = sos_cancel_fd(o.cancel)};
 	r = sos_pool_complete(p, &call, &e);
 	bool later = lazy && (r == SOS_ERROR_UNREACHABLE || r == SOS_ERROR_ENGINE || r == SOS_ERROR_DEADLINE);
 	if (r && !later)

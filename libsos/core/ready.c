@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/cancel.h"
 #include "core/labels.h"
 #include "core/owner.h"
 #include "core/pool.h"
@@ -144,25 +145,50 @@ int sos_pool_complete(struct sos_pool *pool, const struct sos_engine_call *call,
 	return r;
 }
 
-int sos_pool_ready(struct sos_pool *pool, struct sos_error *error)
+static int ask(struct sos_pool *pool, const struct sos_engine_call *call, struct sos_error *error)
 {
-	struct sos_error e = SOS_ERROR_INIT;
-	struct sos_engine_call call = {sos_clock_deadline(READY_MS), pool->abort_fd};
-	int r;
-	if (!atomic_load(&pool->completed)) {
-		if (!(r = sos_pool_complete(pool, &call, &e)))
-			return 0;
-	} else if (!(r = sos_engine_ping(pool->engine, &call, &e))) {
-		if (!atomic_exchange(&pool->answering, true))
-			sos_event_later(pool, SOS_EVENT_POOL_READY, NULL, 0, "the Engine at %s answers again",
-					sos_engine_address(pool->engine));
-		return 0;
-	}
+	if (!atomic_load(&pool->completed))
+		return sos_pool_complete(pool, call, error);
+	int r = sos_engine_ping(pool->engine, call, error);
+	if (!r && !atomic_exchange(&pool->answering, true))
+		sos_event_later(pool, SOS_EVENT_POOL_READY, NULL, 0, "the Engine at %s answers again",
+				sos_engine_address(pool->engine));
+	return r;
+}
+
+/* Inside the pool. */
+static int ready(struct sos_pool *pool, int64_t timeout_ms, const struct sos_cancel *cancel, struct sos_error *error)
+{
+	SOS_AUTO_CLOSE int either = -1;
+	int r = cancel ? sos_cancel_either(pool->close_fd, sos_cancel_fd(cancel), &either, error) : 0;
+	if (r)
+		return r;
+	struct sos_engine_call call = {
+		.deadline = sos_clock_deadline(timeout_ms),
+		.cancel_fd = cancel ? either : pool->close_fd,
+	};
+	r = ask(pool, &call, error);
+	if (r == SOS_ERROR_CANCELLED && !sos_cancel_fired(cancel))
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is closed");
 	if (r == SOS_ERROR_DEADLINE)
-		r = sos_error_set(&e, SOS_ERROR_UNREACHABLE, "the Engine at %s does not answer within %d s",
-				  sos_engine_address(pool->engine), READY_MS / 1000);
-	sos_pool_note(pool, r, &e);
-	return sos_error_copy(error, &e);
+		r = sos_error_set(error, SOS_ERROR_UNREACHABLE, "the Engine at %s does not answer within %lld ms",
+				  sos_engine_address(pool->engine), (long long)timeout_ms);
+	return sos_pool_note(pool, r, error);
+}
+
+int sos_pool_ready(struct sos_pool *pool, int64_t timeout_ms, struct sos_cancel *cancel, struct sos_error *error)
+{
+	if (timeout_ms < 0)
+		return sos_error_set(error, SOS_ERROR_INVALID, "timeout_ms: negative");
+	if (sos_cancel_fired(cancel))
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
+	int r = sos_pool_enter(pool, error);
+	if (r)
+		return r;
+	struct sos_error e = SOS_ERROR_INIT;
+	r = ready(pool, timeout_ms ? timeout_ms : READY_MS, cancel, &e);
+	sos_pool_leave(pool);
+	return r ? sos_error_copy(error, &e) : 0;
 }
 
 /* ---- a lazy pool's own attempts ---- */

@@ -103,6 +103,11 @@ int sos_result_timed_out(const struct sos_result *result)
 	return result->timed_out;
 }
 
+int sos_result_cancelled(const struct sos_result *result)
+{
+	return result->cancelled;
+}
+
 int sos_result_session_lost(const struct sos_result *result)
 {
 	return result->session_lost;

@@ -21,7 +21,7 @@ struct sos_result {
 	uint64_t sequence;
 	int64_t duration_ns;
 	int exit_code, signal;
-	bool separate, exited, timed_out, session_lost, standalone;
+	bool separate, exited, timed_out, cancelled, session_lost, standalone;
 	char exec_id[129];
 };
 

@@ -66,7 +66,7 @@ int sos_run_new(struct sos_pool *pool, struct sos_sandbox *sandbox, const char *
 void sos_run_unpin_locked(struct sos_run *run)
 {
 	if (!--run->uses && run->sandbox->run != run)
-		pthread_cond_broadcast(&run->sandbox->changed);
+		sos_condition_notify(&run->sandbox->changed);
 }
 
 static void detach(struct sos_run *run)
@@ -77,7 +77,7 @@ static void detach(struct sos_run *run)
 		sandbox->run = NULL;
 	/* Not long: the link was ended, so whatever runs on it is on its way out. */
 	while (run->uses)
-		pthread_cond_wait(&sandbox->changed, &sandbox->lock);
+		sos_condition_wait(&sandbox->changed, &sandbox->lock, SOS_CLOCK_NEVER, -1);
 }
 
 void sos_run_end(struct sos_run *run)

@@ -7,7 +7,7 @@
 #include <sys/random.h>
 
 #include "core/pool.h"
-#include "core/thread.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
 
@@ -29,13 +29,13 @@ int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spe
 	if (!s)
 		return sos_error_nomem(error);
 	atomic_init(&s->references, 1);
-	s->pool = pool;
+	s->pool = sos_pool_hold(pool);
 	make_uuid(s->id, random);
 	s->created_unix_ms = sos_clock_unix_ms();
 	sos_list_init(&s->node);
 	sos_list_init(&s->by_id);
 	pthread_mutex_init(&s->lock, NULL);
-	sos_cond_init(&s->changed);
+	sos_condition_init(&s->changed);
 	s->state = SOS_STATE_CREATED;
 	sos_execs_init(&s->execs, (uint32_t)random[16] << 24 | (uint32_t)random[17] << 16 | (uint32_t)random[18] << 8 |
 					  random[19]);
@@ -51,6 +51,7 @@ int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spe
 	}
 	sos_event(pool, SOS_EVENT_CREATED, s->id, 0, "created from %s", s->spec->image);
 	*sandbox = s;
+	sos_pool_leave(pool);
 	return 0;
 }
 
@@ -61,7 +62,6 @@ struct sos_sandbox *sos_sandbox_ref(struct sos_sandbox *sandbox)
 	return sandbox;
 }
 
-/* The pool may be gone by now: nothing here touches it. */
 void sos_sandbox_unref(struct sos_sandbox *sandbox)
 {
 	if (!sandbox || atomic_fetch_sub(&sandbox->references, 1) != 1)
@@ -69,8 +69,9 @@ void sos_sandbox_unref(struct sos_sandbox *sandbox)
 	sos_execs_clear(&sandbox->execs);
 	sos_history_clear(&sandbox->history);
 	sos_spec_free(sandbox->spec);
-	pthread_cond_destroy(&sandbox->changed);
+	sos_condition_clear(&sandbox->changed);
 	pthread_mutex_destroy(&sandbox->lock);
+	sos_pool_drop(sandbox->pool);
 	free(sandbox);
 }
 

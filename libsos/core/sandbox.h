@@ -20,6 +20,7 @@
 #include "core/session.h"
 #include "core/spec.h"
 #include "core/trajectory.h"
+#include "core/wait.h"
 #include "util/list.h"
 
 struct sos_pool;
@@ -35,7 +36,7 @@ struct sos_starter {
 
 struct sos_sandbox {
 	atomic_int references;
-	struct sos_pool *pool;
+	struct sos_pool *pool; /* a reference to its memory */
 	char id[37];
 	struct sos_spec *spec;
 	int64_t created_unix_ms;
@@ -43,12 +44,11 @@ struct sos_sandbox {
 	struct sos_list node, by_id; /* of the pool, under the pool's lock */
 
 	pthread_mutex_t lock; /* guards what follows; under it only the queue's and the workers' may be taken */
-	pthread_cond_t changed;
+	struct sos_condition changed;
 	enum sos_state state;
 	char reason[1020];
 	struct sos_starter *starter;   /* while a start runs */
 	struct sos_run *run;           /* the container that commands go to; see core/run.h */
-	unsigned telling;              /* threads that run the event's callback */
 	unsigned runs;                 /* containers of this sandbox that are not gone */
 	struct sos_error remove_error; /* why the last removal failed */
 	bool abandoned;                /* the pool ended before its container could be removed */
@@ -74,10 +74,6 @@ bool sos_sandbox_is_up(const struct sos_sandbox *sandbox);
 bool sos_sandbox_settle(struct sos_sandbox *sandbox);
 /* The session's end, as the session or a result says it. True: it moved, the caller owes the event. */
 bool sos_sandbox_session_over(struct sos_sandbox *sandbox, enum sos_session_end end);
-
-/* Without the lock: one of `telling` is done; wait until all are. */
-void sos_sandbox_told(struct sos_sandbox *sandbox);
-void sos_sandbox_wait_told(struct sos_sandbox *sandbox);
 
 /* stop.c */
 /* Stop it without waiting. `cancel_code`: what a start of it that runs returns. */

@@ -22,8 +22,10 @@
 #include "util/error.h"
 #include "util/guard.h"
 
+#include "core/cancel.h"
 #include "core/link_internal.h"
 #include "core/session_internal.h"
+#include "core/wait.h"
 
 #define OUTPUT_PIPE (256 * 1024)
 #define BACKGROUND_MAX (64u * 1024)
@@ -100,39 +102,65 @@ static void flood_paused(struct sos_timer *timer)
 
 struct turn {
 	struct sos_list node;
-	pthread_cond_t come;
+	struct sos_condition come;
 	bool mine;
 };
 
-static void take_turn(struct sos_session *session)
+/* Of a session that is busy: 0, or why the turn did not come. */
+static int await_turn_locked(struct sos_session *session, struct turn *turn, int64_t timeout_ms, int cancel_fd)
 {
-	SOS_LOCKED(&session->lock);
-	if (session->busy) {
-		struct turn turn = { .mine = false };
-		pthread_cond_init(&turn.come, NULL);
-		sos_list_append(&session->waiting, &turn.node);
-		while (!turn.mine)
-			pthread_cond_wait(&turn.come, &session->lock);
-		pthread_cond_destroy(&turn.come);
-		return;
-	}
-	session->busy = true;
-	listen_idle(session, 0);
+	int64_t deadline = sos_clock_deadline(timeout_ms);
+	int r = timeout_ms < 0 ? SOS_ERROR_DEADLINE : 0;
+	sos_condition_init(&turn->come);
+	sos_list_append(&session->waiting, &turn->node);
+	while (!turn->mine && !r)
+		r = sos_condition_wait(&turn->come, &session->lock, deadline, cancel_fd);
+	if (!turn->mine)
+		sos_list_remove(&turn->node);
+	sos_condition_clear(&turn->come);
+	return turn->mine ? 0 : r;
 }
 
-static void pass_turn(struct sos_session *session, bool alive)
+static void pass_turn_locked(struct sos_session *session)
 {
-	SOS_LOCKED(&session->lock);
 	if (!sos_list_empty(&session->waiting)) {
 		struct turn *next = sos_list_entry(session->waiting.next, struct turn, node);
 		sos_list_remove(&next->node);
 		next->mine = true; /* busy stays set: it is handed over */
-		pthread_cond_signal(&next->come);
+		sos_condition_notify(&next->come);
 		return;
 	}
 	session->busy = false;
-	if (alive)
+	if (session->end == SOS_SESSION_ALIVE)
 		listen_idle(session, EPOLLIN);
+}
+
+static void pass_turn(struct sos_session *session)
+{
+	SOS_LOCKED(&session->lock);
+	pass_turn_locked(session);
+}
+
+static int take_turn(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error)
+{
+	SOS_LOCKED(&session->lock);
+	if (!session->busy) {
+		session->busy = true;
+		listen_idle(session, 0);
+		return 0;
+	}
+	struct turn turn = { .mine = false };
+	int r = await_turn_locked(session, &turn, timeout_ms, cancel_fd);
+	if (r == 0 && sos_cancel_fd_fired(cancel_fd)) {
+		/* Both at once: what was cancelled before it began is not run. */
+		pass_turn_locked(session);
+		r = SOS_ERROR_CANCELLED;
+	}
+	if (r == SOS_ERROR_DEADLINE)
+		return sos_error_set(error, r, "the session was busy for all of the time that the command may wait");
+	if (r == SOS_ERROR_CANCELLED)
+		return sos_error_set(error, r, "cancelled while it waited for the session; it was not run");
+	return r ? sos_error_set(error, r, "no descriptor to wait for the session by") : 0;
 }
 
 /* With the turn: a command failed on our side (no memory, say) and the shell may be anywhere in it. */
@@ -152,8 +180,11 @@ int sos_session_exec(struct sos_session *session, const struct sos_command *comm
 	struct sos_result *result = sos_result_new(command->exec_id, false, session->separate);
 	if (!result)
 		return sos_error_nomem(error);
-	take_turn(session);
-	int r = 0;
+	int r = take_turn(session, command->queue_timeout_ms, cancel_fd, error);
+	if (r < 0) {
+		sos_result_unref(result);
+		return r;
+	}
 	if (session->end != SOS_SESSION_ALIVE)
 		r = sos_error_set(error, SOS_ERROR_STATE, "the session is over");
 	if (r == 0) {
@@ -169,7 +200,7 @@ int sos_session_exec(struct sos_session *session, const struct sos_command *comm
 	}
 	if (r < 0)
 		give_up(session);
-	pass_turn(session, session->end == SOS_SESSION_ALIVE);
+	pass_turn(session);
 	if (r < 0) {
 		sos_result_unref(result);
 		return r;

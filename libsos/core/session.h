@@ -22,6 +22,7 @@ struct sos_command {
 	size_t stdin_length;
 	const char *exec_id;        /* never NULL here */
 	int64_t timeout_ms;         /* 0: none */
+	int64_t queue_timeout_ms;   /* session: for its turn; 0: none, negative: do not wait */
 	int64_t max_output_bytes;   /* > 0 */
 	enum sos_streams streams;   /* standalone; MERGED or SEPARATE */
 	bool judge;
@@ -33,7 +34,8 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 /* No call may run on it (end the link first and wait for them). NULL accepted. */
 void sos_session_free(struct sos_session *session);
 /* Run in order of arrival; blocks. ENDED and LOST by the link; STATE once the session is over. `cancel_fd` (or -1)
- * readable interrupts it as a time limit would (used for setup commands). */
+ * readable interrupts it as a time limit would (the result says timed_out); before its turn it is not run: CANCELLED. A
+ * turn that does not come in time: DEADLINE. */
 int sos_session_exec(struct sos_session *session, const struct sos_command *command, int cancel_fd,
 		     struct sos_result **result, struct sos_error *error);
 bool sos_session_busy(struct sos_session *session);
@@ -43,7 +45,7 @@ enum sos_session_end sos_session_state(struct sos_session *session);
 
 /* A process of its own; any number at once. With text, `shell` runs it ("bash -c" or "sh -c"). */
 int sos_standalone_exec(struct sos_link *link, enum sos_shell shell, const struct sos_command *command,
-			struct sos_result **result, struct sos_error *error);
+			int cancel_fd, struct sos_result **result, struct sos_error *error);
 
 /* The sos-init program, embedded: what the pool places into its volume. */
 const void *sos_init_image(size_t *length);

@@ -33,6 +33,7 @@ struct standalone {
 	struct sos_child child;
 	struct sos_capture capture;
 	struct sos_error *error;
+	int cancel_fd;
 	int out_fd, err_fd, input_fd, text_fd;
 	int64_t deadline;
 	int stage;    /* 0 running, 1 interrupted, 2 killed */
@@ -184,12 +185,13 @@ static int wait_end(struct standalone *run)
 {
 	bool paused = false, out_open = true, err_open = run->err_fd >= 0;
 	while (!run->exited) {
-		struct pollfd polls[3] = {
+		struct pollfd polls[4] = {
 			{ run->child.wake_fd, POLLIN, 0 },
 			{ paused || !out_open ? -1 : run->out_fd, POLLIN, 0 },
 			{ paused || !err_open ? -1 : run->err_fd, POLLIN, 0 },
+			{ run->stage == 0 ? run->cancel_fd : -1, POLLIN, 0 },
 		};
-		if (poll(polls, 3, sos_clock_poll_ms(stage_deadline(run))) < 0 && errno != EINTR)
+		if (poll(polls, 4, sos_clock_poll_ms(stage_deadline(run))) < 0 && errno != EINTR)
 			return sos_error_errno(run->error, SOS_ERROR_SYSTEM, errno, "cannot wait for the command");
 		int r = 0;
 		if (polls[0].revents) {
@@ -207,6 +209,8 @@ static int wait_end(struct standalone *run)
 		/* Closed by its writers before the process ended: nothing more to poll for. */
 		out_open = out_open && (polls[1].revents & (POLLIN | POLLHUP)) != POLLHUP;
 		err_open = err_open && (polls[2].revents & (POLLIN | POLLHUP)) != POLLHUP;
+		if (polls[3].revents && run->stage == 0)
+			run->deadline = sos_clock_ns();
 		if (r == 0 && !run->exited && stage_deadline(run) <= sos_clock_ns())
 			r = next_stage(run);
 		if (r < 0)
@@ -263,7 +267,7 @@ static int run_standalone(struct standalone *run, struct sos_link *link, enum so
 }
 
 int sos_standalone_exec(struct sos_link *link, enum sos_shell shell, const struct sos_command *command,
-			struct sos_result **out, struct sos_error *error)
+			int cancel_fd, struct sos_result **out, struct sos_error *error)
 {
 	if (!command->argv && shell == SOS_SHELL_NONE)
 		return sos_error_set(error, SOS_ERROR_UNSUPPORTED,
@@ -275,6 +279,7 @@ int sos_standalone_exec(struct sos_link *link, enum sos_shell shell, const struc
 	struct standalone run = {
 		.capture = { result, (uint64_t)command->max_output_bytes },
 		.error = error,
+		.cancel_fd = cancel_fd,
 		.out_fd = -1, .err_fd = -1, .input_fd = -1, .text_fd = -1,
 	};
 	int r = run_standalone(&run, link, shell, command);

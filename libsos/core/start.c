@@ -4,12 +4,16 @@
  * one descriptor that cancels; what fails takes back what it made. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "core/cancel.h"
 #include "core/launch.h"
+#include "core/loop.h"
 #include "core/pool.h"
 #include "core/result.h"
 #include "core/run.h"
@@ -27,6 +31,7 @@ struct start {
 	struct sos_starter starter;
 	struct sos_start_options options;
 	struct sos_launch launch; /* has pool, sandbox, deadline */
+	struct sos_watch cancel;  /* of the caller's sos_cancel, a descriptor of our own; -1: none */
 	bool slot;
 };
 
@@ -78,8 +83,8 @@ static int begin(struct start *start, struct sos_error *error)
 	struct sos_sandbox *sandbox = start->launch.sandbox;
 	SOS_LOCKED(&pool->lock);
 	SOS_LOCKED(&sandbox->lock);
-	if (pool->closing)
-		return sos_error_set(error, SOS_ERROR_CANCELLED, "the pool is closing");
+	if (atomic_load(&pool->closing))
+		return sos_error_set(error, SOS_ERROR_ENDED, "the pool is closed");
 	if (sandbox->state != SOS_STATE_CREATED)
 		return wrong_state(sandbox, error);
 	start->starter.cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -92,6 +97,29 @@ static int begin(struct start *start, struct sos_error *error)
 	sos_sandbox_move(sandbox, SOS_STATE_QUEUED, "");
 	pool->calls++;
 	return 0;
+}
+
+/* On the loop's thread. What there is to cancel has many places: it is done as by a call from elsewhere. */
+static void cancel_fired(struct sos_watch *watch, uint32_t events)
+{
+	struct start *start = sos_list_entry(watch, struct start, cancel);
+	(void)events;
+	/* It stays readable. */
+	sos_loop_modify(start->launch.pool->loop, watch, 0);
+	sos_sandbox_cancel_start(start->launch.sandbox);
+}
+
+static int listen_to_cancel(struct start *start, struct sos_error *error)
+{
+	if (!start->options.cancel)
+		return 0;
+	/* A copy: the loop tells watches apart by their descriptors, and the same cancel may serve many starts. */
+	start->cancel.fd = fcntl(sos_cancel_fd(start->options.cancel), F_DUPFD_CLOEXEC, 3);
+	if (start->cancel.fd < 0)
+		return sos_error_errno(error, SOS_ERROR_LIMIT, errno, "a descriptor for its cancel");
+	start->cancel.ready = cancel_fired;
+	int r = sos_loop_add(start->launch.pool->loop, &start->cancel, EPOLLIN);
+	return r ? sos_error_errno(error, SOS_ERROR_SYSTEM, -r, "watch its cancel") : 0;
 }
 
 /* Whatever broke first: who cancelled wants to be told that. */
@@ -110,6 +138,9 @@ static int end(struct start *start, int code, struct sos_error *error)
 {
 	struct sos_pool *pool = start->launch.pool;
 	struct sos_sandbox *sandbox = start->launch.sandbox;
+	sos_loop_remove(pool->loop, &start->cancel);
+	if (start->cancel.fd >= 0)
+		close(start->cancel.fd);
 	if (start->slot)
 		sos_queue_release(&pool->queue);
 	pthread_mutex_lock(&sandbox->lock);
@@ -375,16 +406,19 @@ int sos_sandbox_start(struct sos_sandbox *sandbox, const struct sos_start_option
 	start.launch.pool = sandbox->pool;
 	start.launch.sandbox = sandbox;
 	start.launch.starter = &start.starter;
-	start.starter.cancel_fd = -1;
+	start.starter.cancel_fd = start.cancel.fd = -1;
 	if (options && !sos_spec_copy_sized(&start.options, sizeof(start.options), options, options->size))
 		return sos_error_set(error, SOS_ERROR_INVALID, "options: their size %zu is not of a version known here",
 				     options->size);
 	if (start.options.timeout_ms < 0)
 		return sos_error_set(error, SOS_ERROR_INVALID, "timeout_ms: negative");
 	struct sos_error e = SOS_ERROR_INIT;
-	int r = begin(&start, &e);
+	int r = sos_cancel_fired(start.options.cancel)
+			? sos_error_set(&e, SOS_ERROR_CANCELLED, "the start was cancelled")
+			: begin(&start, &e);
 	if (!r) {
-		r = go(&start, &e);
+		if (!(r = listen_to_cancel(&start, &e)))
+			r = go(&start, &e);
 		r = end(&start, r, &e);
 	}
 	if (r) {

@@ -4,7 +4,6 @@
 
 #include "core/pool.h"
 #include "core/sandbox.h"
-#include "util/guard.h"
 
 #define TO(state) (1u << SOS_STATE_##state)
 
@@ -30,7 +29,7 @@ bool sos_sandbox_move(struct sos_sandbox *sandbox, enum sos_state to, const char
 	sandbox->state = to;
 	if (reason && reason != sandbox->reason)
 		snprintf(sandbox->reason, sizeof(sandbox->reason), "%s", reason);
-	pthread_cond_broadcast(&sandbox->changed);
+	sos_condition_notify(&sandbox->changed);
 	return true;
 }
 
@@ -42,7 +41,7 @@ bool sos_sandbox_is_up(const struct sos_sandbox *sandbox)
 
 bool sos_sandbox_settle(struct sos_sandbox *sandbox)
 {
-	pthread_cond_broadcast(&sandbox->changed);
+	sos_condition_notify(&sandbox->changed);
 	return sandbox->state == SOS_STATE_STOPPING && !sandbox->starter && !sandbox->runs &&
 	       sos_sandbox_move(sandbox, SOS_STATE_STOPPED, NULL);
 }
@@ -56,18 +55,4 @@ bool sos_sandbox_session_over(struct sos_sandbox *sandbox, enum sos_session_end 
 	if (end == SOS_SESSION_EXITED)
 		return sos_sandbox_move(sandbox, SOS_STATE_EXITED, "its shell ended by itself");
 	return sos_sandbox_move(sandbox, SOS_STATE_SESSION_LOST, "it was out of step and its shell was ended");
-}
-
-void sos_sandbox_told(struct sos_sandbox *sandbox)
-{
-	SOS_LOCKED(&sandbox->lock);
-	if (!--sandbox->telling)
-		pthread_cond_broadcast(&sandbox->changed);
-}
-
-void sos_sandbox_wait_told(struct sos_sandbox *sandbox)
-{
-	SOS_LOCKED(&sandbox->lock);
-	while (sandbox->telling)
-		pthread_cond_wait(&sandbox->changed, &sandbox->lock);
 }

@@ -2,14 +2,16 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 
+#include "core/cancel.h"
 #include "core/pool.h"
 #include "core/run.h"
 #include "core/sandbox.h"
-#include "core/thread.h"
+#include "core/wait.h"
+#include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
 
-#define STOP_MS 30000
+#define STOP_MS INT64_C(30000)
 
 static void cancel_locked(struct sos_sandbox *sandbox, int code)
 {
@@ -83,17 +85,18 @@ void sos_sandbox_begin_stop(struct sos_sandbox *sandbox, int cancel_code, const 
 		sos_event(sandbox->pool, SOS_EVENT_STOPPED, sandbox->id, 0, "stopped");
 }
 
-static int not_removed(const struct sos_sandbox *sandbox, const char *how, struct sos_error *error)
+/* `code` 0: what the last attempt said. */
+static int not_removed(const struct sos_sandbox *sandbox, int code, const char *how, struct sos_error *error)
 {
 	const struct sos_error *why = &sandbox->remove_error;
-	return sos_error_set(error, why->code == SOS_ERROR_ENGINE ? SOS_ERROR_ENGINE : SOS_ERROR_UNREACHABLE,
-			     "stop sandbox %.8s: its container is not removed, %s: %s", sandbox->id, how,
+	if (!code)
+		code = why->code == SOS_ERROR_ENGINE ? SOS_ERROR_ENGINE : SOS_ERROR_UNREACHABLE;
+	return sos_error_set(error, code, "stop sandbox %.8s: its container is not removed, %s: %s", sandbox->id, how,
 			     why->code ? why->message : "the Engine does not answer");
 }
 
-static int wait_stopped(struct sos_sandbox *sandbox, struct sos_error *error)
+static int wait_stopped(struct sos_sandbox *sandbox, int64_t deadline, int cancel_fd, struct sos_error *error)
 {
-	int64_t deadline = sos_clock_deadline(STOP_MS);
 	SOS_LOCKED(&sandbox->lock);
 	while (sandbox->state != SOS_STATE_STOPPED) {
 		/* A callback of the very start that is to end: nothing happens before it returns. */
@@ -102,11 +105,16 @@ static int wait_stopped(struct sos_sandbox *sandbox, struct sos_error *error)
 				error, SOS_ERROR_STATE,
 				"stop sandbox %.8s: it is being stopped, which ends when this callback returns",
 				sandbox->id);
-		if (!sos_cond_wait(&sandbox->changed, &sandbox->lock, deadline) && sos_clock_ns() >= deadline)
-			return not_removed(sandbox, "trying goes on", error);
+		int r = sos_condition_wait(&sandbox->changed, &sandbox->lock, deadline, cancel_fd);
+		if (!r || sandbox->state == SOS_STATE_STOPPED)
+			continue;
+		if (r == SOS_ERROR_DEADLINE)
+			return not_removed(sandbox, r, "trying goes on", error);
+		return sos_error_set(error, r, "stop sandbox %.8s: %s; its container is removed in the background",
+				     sandbox->id, r == SOS_ERROR_CANCELLED ? "cancelled" : "no descriptor to wait by");
 	}
 	if (sandbox->abandoned)
-		return not_removed(sandbox, "it ends by its lease", error);
+		return not_removed(sandbox, 0, "it ends by its lease", error);
 	return 0;
 }
 
@@ -127,14 +135,23 @@ static void count_stop(struct sos_pool *pool, int more)
 	pthread_cond_broadcast(&pool->changed);
 }
 
-int sos_sandbox_stop(struct sos_sandbox *sandbox, uint32_t flags, struct sos_error *error)
+int sos_sandbox_stop(struct sos_sandbox *sandbox, const struct sos_stop_options *options, struct sos_error *error)
 {
-	if (flags & ~SOS_STOP_FORGET)
-		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", flags);
+	struct sos_stop_options o = SOS_STOP_OPTIONS_INIT;
+	if (options && !sos_spec_copy_sized(&o, sizeof(o), options, options->size))
+		return sos_error_set(error, SOS_ERROR_INVALID, "options: their size %zu is not of a version known here",
+				     options->size);
+	if (o.flags & ~SOS_STOP_FORGET)
+		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", o.flags);
+	if (o.timeout_ms < 0)
+		return sos_error_set(error, SOS_ERROR_INVALID, "timeout_ms: negative");
+	if (sos_cancel_fired(o.cancel))
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "stop sandbox %.8s: cancelled", sandbox->id);
+	int64_t deadline = sos_clock_deadline(o.timeout_ms ? o.timeout_ms : STOP_MS);
 	count_stop(sandbox->pool, 1);
 	sos_sandbox_begin_stop(sandbox, SOS_ERROR_ENDED, "");
-	int r = wait_stopped(sandbox, error);
-	if (!r && flags & SOS_STOP_FORGET)
+	int r = wait_stopped(sandbox, deadline, sos_cancel_fd(o.cancel), error);
+	if (!r && o.flags & SOS_STOP_FORGET)
 		forget(sandbox);
 	count_stop(sandbox->pool, -1);
 	return r;

@@ -13,6 +13,8 @@
 
 #include "tap.h"
 
+const struct sos_stop_options harness_forget = { .size = sizeof harness_forget, .flags = SOS_STOP_FORGET };
+
 int64_t harness_now_ms(void)
 {
 	struct timespec now;
@@ -125,7 +127,7 @@ void harness_stop(struct sos_sandbox *sandbox)
 {
 	struct sos_error error = SOS_ERROR_INIT;
 
-	if (sos_sandbox_stop(sandbox, SOS_STOP_FORGET, &error) < 0)
+	if (sos_sandbox_stop(sandbox, &harness_forget, &error) < 0)
 		tap_bail("stop a sandbox: %s", error.message);
 	sos_sandbox_unref(sandbox);
 }

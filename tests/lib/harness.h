@@ -36,6 +36,8 @@ struct sos_result *harness_exec(struct sos_sandbox *sandbox, const struct sos_ex
 /* Run in the session and report a point: exit code 0 and exactly this output. */
 bool harness_expect(struct sos_sandbox *sandbox, const char *command, const char *output);
 
+/* What makes a stop forget the sandbox. */
+extern const struct sos_stop_options harness_forget;
 /* Stop, forget and drop the reference; reports no point, but a failure ends the program. */
 void harness_stop(struct sos_sandbox *sandbox);
 

@@ -74,7 +74,7 @@ static void test_socket(void)
 		struct sos_sandbox *sandbox = NULL;
 		int64_t start = harness_now_ms();
 
-		tap_ok(sos_pool_ready(pool, &error) < 0, "but is not ready");
+		tap_ok(sos_pool_ready(pool, 0, NULL, &error) < 0, "but is not ready");
 		says(&error, SOS_ERROR_UNREACHABLE, "/no/such/engine.sock", "lazy pool");
 		tap_equal(sos_sandbox_create(pool, NULL, &sandbox, NULL), 0, "a sandbox can be created");
 		tap_ok(sos_sandbox_start(sandbox, NULL, &error) < 0, "not started");
@@ -184,7 +184,7 @@ static void test_states(struct sos_pool *pool)
 	tap_equal(sos_sandbox_stop(sandbox, 0, &error), 0, "stop");
 	tap_equal(sos_sandbox_stop(sandbox, 0, &error), 0, "stop twice");
 	tap_equal(sos_sandbox_start(sandbox, NULL, &error), SOS_ERROR_STATE, "start after stop: %s", error.message);
-	tap_equal(sos_sandbox_stop(sandbox, SOS_STOP_FORGET, &error), 0, "forget");
+	tap_equal(sos_sandbox_stop(sandbox, &harness_forget, &error), 0, "forget");
 	found = NULL;
 	tap_equal(sos_sandbox_find(pool, id, &found, &error), SOS_ERROR_NOT_FOUND, "find what is forgotten: %s", error.message);
 	tap_ok(!found, "nothing found");

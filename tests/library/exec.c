@@ -220,13 +220,13 @@ static void test_exec_id(struct sos_sandbox *sandbox)
 	results[2] = run_same_id(sandbox);
 	tap_string(sos_result_output(results[2], NULL), "1\n", "the same id later gives the same result");
 	tap_ok(sos_result_sequence(results[2]) == sos_result_sequence(results[0]), "of the same command");
-	tap_equal(sos_sandbox_get_result(sandbox, "the-same", 0, &again, &error), 0, "and can be asked for");
+	tap_equal(sos_sandbox_get_result(sandbox, "the-same", 0, NULL, &again, &error), 0, "and can be asked for");
 	tap_string(again ? sos_result_output(again, NULL) : NULL, "1\n", "with its output");
 	sos_result_unref(again);
 	for (int i = 0; i < 3; i++)
 		sos_result_unref(results[i]);
 	again = NULL;
-	tap_equal(sos_sandbox_get_result(sandbox, "unheard-of", 0, &again, &error), SOS_ERROR_NOT_FOUND, "unknown id: %s",
+	tap_equal(sos_sandbox_get_result(sandbox, "unheard-of", 0, NULL, &again, &error), SOS_ERROR_NOT_FOUND, "unknown id: %s",
 		  error.message);
 	harness_expect(sandbox, "echo $count", "1\n");
 
@@ -242,7 +242,7 @@ static void test_exec_id(struct sos_sandbox *sandbox)
 		results[0] = harness_run(sandbox, ":");
 		sos_result_unref(results[0]);
 	}
-	tap_equal(sos_sandbox_get_result(sandbox, "the-same", 0, &again, &error), SOS_ERROR_NOT_FOUND,
+	tap_equal(sos_sandbox_get_result(sandbox, "the-same", 0, NULL, &again, &error), SOS_ERROR_NOT_FOUND,
 		  "results are kept in bounds");
 }
 
@@ -272,8 +272,8 @@ static void test_waiting_for_a_result(struct sos_sandbox *sandbox)
 
 	pthread_create(&thread, NULL, run_slow, sandbox);
 	harness_wait(is_busy, sandbox, 5000);
-	tap_equal(sos_sandbox_get_result(sandbox, "slow", 50, &again, NULL), SOS_ERROR_DEADLINE, "still running");
-	tap_equal(sos_sandbox_get_result(sandbox, "slow", -1, &again, NULL), 0, "waited for");
+	tap_equal(sos_sandbox_get_result(sandbox, "slow", 50, NULL, &again, NULL), SOS_ERROR_DEADLINE, "still running");
+	tap_equal(sos_sandbox_get_result(sandbox, "slow", -1, NULL, &again, NULL), 0, "waited for");
 	tap_string(again ? sos_result_output(again, NULL) : NULL, "go\ndone\n", "its output");
 	pthread_join(thread, &joined);
 	sos_result_unref(joined);

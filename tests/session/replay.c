@@ -207,7 +207,7 @@ static void run_case(const struct run *run, const cJSON *one)
 	}
 	if (watchdog_end(&dog) && !why)
 		why = strdup("it hung");
-	if (sos_sandbox_stop(sandbox, SOS_STOP_FORGET, &error) && !why)
+	if (sos_sandbox_stop(sandbox, &harness_forget, &error) && !why)
 		why = strdup(error.message);
 	sos_sandbox_unref(sandbox);
 	tap_ok(!why, "%s", name);

@@ -202,10 +202,11 @@ enum sos_session_end sos_session_state(struct sos_session *session)
 }
 
 int sos_standalone_exec(struct sos_link *link, enum sos_shell shell, const struct sos_command *command,
-			struct sos_result **result, struct sos_error *error)
+			int cancel_fd, struct sos_result **result, struct sos_error *error)
 {
 	(void)link;
 	(void)shell;
+	(void)cancel_fd;
 	(void)error;
 	*result = sos_result_new(command->exec_id, true, false);
 	return 0;

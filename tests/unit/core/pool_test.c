@@ -11,6 +11,7 @@
 static char runtime_dir[64];
 atomic_int pool_test_events[32];
 char pool_test_message[1024];
+const struct sos_stop_options pool_test_forget = {.size = sizeof(pool_test_forget), .flags = SOS_STOP_FORGET};
 
 static void on_event(void *data, const struct sos_event *event)
 {

@@ -11,6 +11,8 @@
 extern atomic_int pool_test_events[32]; /* how many of each enum sos_event_type */
 extern char pool_test_message[1024];    /* of the last LOST or EXPIRED */
 
+extern const struct sos_stop_options pool_test_forget;
+
 struct sos_pool_options pool_test_options_of(uint32_t capacity);
 struct sos_pool *pool_test_make_pool(uint32_t capacity);
 /* The pool's end leaves nothing of anything. */

@@ -38,7 +38,7 @@ START_TEST(whole_life)
 	ck_assert_int_eq(fake_calls(FAKE_NETWORK), 1);
 	char id[37];
 	snprintf(id, sizeof(id), "%s", sos_sandbox_id(sandbox));
-	ck_assert_int_eq(sos_sandbox_stop(sandbox, SOS_STOP_FORGET, NULL), 0);
+	ck_assert_int_eq(sos_sandbox_stop(sandbox, &pool_test_forget, NULL), 0);
 	struct sos_sandbox *found = NULL;
 	ck_assert_int_eq(sos_sandbox_find(pool, id, &found, NULL), SOS_ERROR_NOT_FOUND);
 	sos_sandbox_unref(sandbox);
@@ -82,16 +82,16 @@ START_TEST(same_exec_id)
 		pool_test_launch(&calls[i], sandbox, pool_test_exec_thread);
 	}
 	fake_wait_blocked(FAKE_EXEC, 1);
-	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", 0, &result, NULL), SOS_ERROR_DEADLINE);
-	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", 20, &result, NULL), SOS_ERROR_DEADLINE);
-	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "other", 0, &result, NULL), SOS_ERROR_NOT_FOUND);
+	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", 0, NULL, &result, NULL), SOS_ERROR_DEADLINE);
+	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", 20, NULL, &result, NULL), SOS_ERROR_DEADLINE);
+	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "other", 0, NULL, &result, NULL), SOS_ERROR_NOT_FOUND);
 	fake_release(FAKE_EXEC);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(pool_test_finish(&calls[i]), 0);
 		ck_assert_ptr_eq(calls[i].got, calls[0].got);
 	}
 	ck_assert_int_eq(fake_calls(FAKE_EXEC), 1);
-	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", -1, &result, NULL), 0);
+	ck_assert_int_eq(sos_sandbox_get_result(sandbox, "same", -1, NULL, &result, NULL), 0);
 	ck_assert_ptr_eq(result, calls[0].got);
 	sos_result_unref(result);
 	for (int i = 0; i < 3; i++)
@@ -227,15 +227,15 @@ START_TEST(lazy)
 	ck_assert_int_eq(sos_pool_new(&options, &pool, &error), SOS_ERROR_UNREACHABLE);
 	options.flags = SOS_POOL_LAZY;
 	ck_assert_int_eq(sos_pool_new(&options, &pool, &error), 0);
-	ck_assert_int_eq(sos_pool_ready(pool, &error), SOS_ERROR_UNREACHABLE);
+	ck_assert_int_eq(sos_pool_ready(pool, 0, NULL, &error), SOS_ERROR_UNREACHABLE);
 	/* It gets there by itself. */
 	pool_test_wait_event(SOS_EVENT_POOL_READY, 1);
-	ck_assert_int_eq(sos_pool_ready(pool, &error), 0);
+	ck_assert_int_eq(sos_pool_ready(pool, 0, NULL, &error), 0);
 	fake_fail(FAKE_CONNECT, SOS_ERROR_UNREACHABLE, 2, false, "no socket");
-	ck_assert_int_eq(sos_pool_ready(pool, &error), SOS_ERROR_UNREACHABLE);
-	ck_assert_int_eq(sos_pool_ready(pool, &error), SOS_ERROR_UNREACHABLE);
+	ck_assert_int_eq(sos_pool_ready(pool, 0, NULL, &error), SOS_ERROR_UNREACHABLE);
+	ck_assert_int_eq(sos_pool_ready(pool, 0, NULL, &error), SOS_ERROR_UNREACHABLE);
 	pool_test_wait_event(SOS_EVENT_ENGINE_LOST, 1);
-	ck_assert_int_eq(sos_pool_ready(pool, &error), 0);
+	ck_assert_int_eq(sos_pool_ready(pool, 0, NULL, &error), 0);
 	pool_test_wait_event(SOS_EVENT_POOL_READY, 2);
 	pool_test_end_pool(pool);
 }
@@ -254,7 +254,7 @@ START_TEST(closing)
 	sos_pool_close(pool);
 	ck_assert_int_eq(pool_test_finish(&command), SOS_ERROR_ENDED);
 	ck_assert_int_eq(pool_test_finish(&waits), SOS_ERROR_CANCELLED);
-	ck_assert_int_eq(sos_sandbox_start(queued, NULL, NULL), SOS_ERROR_CANCELLED);
+	ck_assert_int_eq(sos_sandbox_start(queued, NULL, NULL), SOS_ERROR_ENDED);
 	ck_assert_int_eq(sos_sandbox_create(pool, NULL, &late, NULL), SOS_ERROR_ENDED);
 	pool_test_end_pool(pool);
 	/* References outlive the pool. */
@@ -295,7 +295,7 @@ static void stop_it(void *data, const struct sos_event *event)
 		return;
 	if (sos_sandbox_find(told_pool, event->sandbox_id, &sandbox, NULL))
 		return;
-	if (!sos_sandbox_stop(sandbox, SOS_STOP_FORGET, NULL))
+	if (!sos_sandbox_stop(sandbox, &pool_test_forget, NULL))
 		atomic_fetch_add(&stops_done, 1);
 	sos_sandbox_unref(sandbox);
 }
@@ -393,7 +393,7 @@ static void *churn(void *data)
 		pool_test_state(sandbox);
 		pool_test_stats(pool);
 		if (unit_random(&random) % 2)
-			ck_assert_int_eq(sos_sandbox_stop(sandbox, SOS_STOP_FORGET, NULL), 0);
+			ck_assert_int_eq(sos_sandbox_stop(sandbox, &pool_test_forget, NULL), 0);
 		sos_sandbox_unref(sandbox);
 	}
 	return NULL;
