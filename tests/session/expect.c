@@ -217,9 +217,14 @@ static char *check_output(const cJSON *step, const struct sos_result *result)
 	return why;
 }
 
-static char *check_flag(const cJSON *step, const char *name, int got)
+static char *check_flag(const cJSON *step, const char *name, int got, const struct sos_result *result)
 {
-	return got == expect_true(step, name) ? NULL : differs("%s is %s", name, got ? "true" : "false");
+	if (got == expect_true(step, name))
+		return NULL;
+	return differs("%s is %s (exit_code %d, timed_out %d, exited %d, session_lost %d, %.1f ms)", name,
+		       got ? "true" : "false", sos_result_exit_code(result), sos_result_timed_out(result),
+		       sos_result_exited(result), sos_result_session_lost(result),
+		       (double)sos_result_duration_ns(result) / 1e6);
 }
 
 char *expect_check(const cJSON *step, const struct sos_result *result)
@@ -230,11 +235,11 @@ char *expect_check(const cJSON *step, const struct sos_result *result)
 	char *why = check_output(step, result);
 
 	if (!why)
-		why = check_flag(step, "timed_out", sos_result_timed_out(result));
+		why = check_flag(step, "timed_out", sos_result_timed_out(result), result);
 	if (!why)
-		why = check_flag(step, "exited", sos_result_exited(result));
+		why = check_flag(step, "exited", sos_result_exited(result), result);
 	if (!why)
-		why = check_flag(step, "session_lost", sos_result_session_lost(result));
+		why = check_flag(step, "session_lost", sos_result_session_lost(result), result);
 	if (!why && code >= 0 && sos_result_exit_code(result) != code)
 		why = differs("exit_code is %d, want %.0f", sos_result_exit_code(result), code);
 	if (!why && within > 0 && (double)sos_result_duration_ns(result) / 1e6 > within)
