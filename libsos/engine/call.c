@@ -22,13 +22,18 @@ int sos_call_check(const struct sos_engine_call *call, const struct sos_address 
 	return 0;
 }
 
-bool sos_call_bear(struct sos_engine_call *call)
+int sos_call_bear(struct sos_engine_call *call, bool *cancelled, const struct sos_address *address,
+		  struct sos_error *error)
 {
-	if (call->patience_ms <= 0 || !readable(call->cancel_fd))
-		return false;
-	int64_t deadline = sos_clock_deadline(call->patience_ms);
-	if (deadline < call->deadline)
-		call->deadline = deadline;
-	call->cancel_fd = -1;
-	return true;
+	if (!*cancelled && call->patience_ms > 0 && readable(call->cancel_fd)) {
+		int64_t deadline = sos_clock_deadline(call->patience_ms);
+		if (deadline < call->deadline)
+			call->deadline = deadline;
+		call->cancel_fd = -1;
+		*cancelled = true;
+	}
+	int r = sos_call_check(call, address, error);
+	if (r == SOS_ERROR_DEADLINE && *cancelled)
+		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
+	return r;
 }

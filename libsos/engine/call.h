@@ -8,6 +8,7 @@
 
 /* CANCELLED or DEADLINE, if it is that far with the call; else 0. */
 int sos_call_check(const struct sos_engine_call *call, const struct sos_address *address, struct sos_error *error);
-/* If `call` was cancelled and has patience: that becomes its deadline, and true is given; from then on its end is
- * CANCELLED, not DEADLINE. */
-bool sos_call_bear(struct sos_engine_call *call);
+/* The same for a request under way: a cancel makes the call's patience its deadline (`*cancelled`, and nothing more is
+ * read from cancel_fd), and its end then is CANCELLED, not DEADLINE. */
+int sos_call_bear(struct sos_engine_call *call, bool *cancelled, const struct sos_address *address,
+		  struct sos_error *error);

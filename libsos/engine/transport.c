@@ -250,19 +250,10 @@ static int drive(struct slot *slot, const struct sos_address *a, const struct so
 {
 	struct sos_engine_call now = *given, *call = &now;
 	bool cancelled = false;
-	int running, r = sos_call_check(call, a, error);
-	if (r < 0)
-		return r;
-	for (;;) {
-		cancelled = cancelled || sos_call_bear(call);
-		r = sos_call_check(call, a, error);
-		if (r == SOS_ERROR_DEADLINE && cancelled)
-			return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
-		if (r < 0)
-			return r;
+	int running = 1, r = sos_call_check(call, a, error);
+	while (r == 0 && running && (r = sos_call_bear(call, &cancelled, a, error)) == 0) {
 		struct curl_waitfd cancel = { .fd = call->cancel_fd, .events = CURL_WAIT_POLLIN };
 		unsigned int extra = call->cancel_fd >= 0 ? 1 : 0;
-		running = 0;
 		CURLMcode m = curl_multi_perform(slot->multi, &running);
 		if (m == CURLM_OK && running) {
 			int wait_ms = sos_clock_poll_ms(call->deadline);
@@ -272,9 +263,9 @@ static int drive(struct slot *slot, const struct sos_address *a, const struct so
 			return sos_error_nomem(error);
 		if (m != CURLM_OK)
 			return sos_error_set(error, SOS_ERROR_SYSTEM, "libcurl: %s", curl_multi_strerror(m));
-		if (!running)
-			break;
 	}
+	if (r < 0)
+		return r;
 	int left;
 	for (CURLMsg *message; (message = curl_multi_info_read(slot->multi, &left));)
 		if (message->msg == CURLMSG_DONE)

@@ -17,19 +17,30 @@ static void one_line(char *text)
 		text[--length] = 0;
 }
 
+/* Into a text of its own first: the arguments may point into the message that is being replaced. */
+static int set(struct sos_error *error, int code, const char *after, const char *format, va_list args)
+{
+	char text[sizeof(error->message)];
+	size_t length = 0;
+	int n = vsnprintf(text, sizeof(text), format, args);
+	if (n > 0)
+		length = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+	if (after)
+		snprintf(text + length, sizeof(text) - length, ": %s", after);
+	one_line(text);
+	error->code = code;
+	memcpy(error->message, text, strlen(text) + 1);
+	return code;
+}
+
 int sos_error_set(struct sos_error *error, int code, const char *format, ...)
 {
 	if (!error)
 		return code;
-	/* The arguments may point into the message that is being replaced. */
-	char text[sizeof(error->message)];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	set(error, code, NULL, format, args);
 	va_end(args);
-	one_line(text);
-	error->code = code;
-	memcpy(error->message, text, strlen(text) + 1);
 	return code;
 }
 
@@ -37,12 +48,12 @@ int sos_error_errno(struct sos_error *error, int code, int errnum, const char *f
 {
 	if (!error)
 		return code;
-	char text[sizeof(error->message)];
+	const char *why = strerrordesc_np(errnum);
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	set(error, code, why ? why : "unknown error", format, args);
 	va_end(args);
-	return sos_error_set(error, code, "%s: %s", text, strerrordesc_np(errnum) ? strerrordesc_np(errnum) : "unknown error");
+	return code;
 }
 
 int sos_error_nomem(struct sos_error *error)
@@ -54,12 +65,13 @@ int sos_error_prefix(struct sos_error *error, int code, const char *format, ...)
 {
 	if (!error)
 		return code;
-	char text[sizeof(error->message)];
+	char message[sizeof(error->message)];
+	memcpy(message, error->message, sizeof(message));
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	set(error, error->code, message, format, args);
 	va_end(args);
-	return sos_error_set(error, error->code, "%s: %s", text, error->message);
+	return error->code;
 }
 
 int sos_error_copy(struct sos_error *to, const struct sos_error *from)
