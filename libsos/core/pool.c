@@ -332,10 +332,11 @@ static void end(struct sos_pool *pool)
 	wait_told(pool);
 	remove_network(pool);
 	dismantle(pool);
-	forget_all(pool);
-	SOS_LOCKED(&pool->lock);
+	pthread_mutex_lock(&pool->lock);
 	pool->ended = true;
 	pthread_cond_broadcast(&pool->changed);
+	pthread_mutex_unlock(&pool->lock);
+	forget_all(pool);
 }
 
 struct sos_pool *sos_pool_ref(struct sos_pool *pool)

@@ -226,7 +226,8 @@ static void test_running(struct sos_sandbox *sandbox, const char *what, const ch
 	tap_equal(sos_sandbox_get_result(sandbox, id, 0, NULL, &result, NULL), 0, "its result is to be had by its id");
 	if (result) {
 		tap_ok(sos_result_cancelled(result) && !sos_result_timed_out(result), "it says cancelled, not timed out");
-		tap_string(sos_result_output(result, NULL), "partial\n", "its partial output");
+		/* the shell may speak of what was killed after it */
+		tap_ok(!strncmp(sos_result_output(result, NULL), "partial\n", 8), "its partial output");
 		tap_ok(sos_result_exit_code(result) != 0, "its exit code: %d", sos_result_exit_code(result));
 	}
 	sos_result_unref(result);
