@@ -454,7 +454,8 @@ struct sos_exec_options {
 	const char *const *argv;   /* standalone only: NULL-terminated, run without a shell */
 	const void *stdin_data;    /* standalone only; NULL: empty */
 	size_t stdin_length;       /* bytes */
-	const char *exec_id;       /* 1-128 of [a-zA-Z0-9_.:-]; NULL: generated. The same id again gives the same result */
+	const char *exec_id;       /* 1-128 of [a-zA-Z0-9_.:-]; NULL: generated. The same id for the same command
+				    * again gives the same result, for another one INVALID */
 	int64_t timeout_ms;        /* 0: none */
 	int64_t max_output_bytes;  /* kept of each stream, the first ones; 0: 8 MiB; at most 1 GiB */
 	uint32_t flags;            /* SOS_EXEC_... */

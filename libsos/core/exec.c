@@ -197,22 +197,46 @@ static bool is_final(int code)
 	return code == SOS_ERROR_ENDED || code == SOS_ERROR_LOST;
 }
 
+static uint64_t mix(uint64_t hash, const void *data, size_t length)
+{
+	const unsigned char *bytes = data;
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3u;
+	return (hash ^ length) * 0x100000001b3u;
+}
+
+/* The same id is for the same command only: an answer to another one would pass for this one's. */
+static uint64_t which_command(const struct sos_command *command, uint32_t flags)
+{
+	uint64_t hash = mix(0xcbf29ce484222325u, &flags, sizeof(flags));
+	if (command->text)
+		hash = mix(hash, command->text, command->text_length);
+	for (const char *const *arg = command->argv; arg && *arg; arg++)
+		hash = mix(hash, *arg, strlen(*arg));
+	return mix(hash, command->stdin_data, command->stdin_length) | 1;
+}
+
 static int perform(struct sos_sandbox *sandbox, struct sos_command *command, const struct sos_exec_options *options,
 		   struct sos_record **record, struct sos_result **result, struct sos_error *error)
 {
 	bool standalone = options->flags & SOS_EXEC_STANDALONE;
 	const char *exec_id = options->exec_id;
 	int cancel_fd = sos_cancel_fd(options->cancel);
+	uint64_t which = exec_id ? which_command(command, options->flags) : 0;
 	pthread_mutex_lock(&sandbox->lock);
 	struct sos_exec *exec = exec_id ? sos_execs_find(&sandbox->execs, exec_id) : NULL;
 	int r;
 	if (exec || (r = admit(sandbox, command, standalone, error)) ||
 	    (!(exec = sos_execs_add(&sandbox->execs, exec_id)) && (r = sos_error_nomem(error)))) {
-		if (exec)
+		if (exec && exec->command && exec->command != which)
+			r = sos_error_set(error, SOS_ERROR_INVALID,
+					  "exec_id: \"%.128s\" was given to another command already", exec_id);
+		else if (exec)
 			r = await(sandbox, exec, SOS_CLOCK_NEVER, options->cancel, result, error);
 		pthread_mutex_unlock(&sandbox->lock);
 		return r;
 	}
+	exec->command = which;
 	struct sos_run *run = sandbox->run;
 	enum sos_shell shell = sandbox->shell;
 	unsigned *running = standalone ? &sandbox->standalone_running : &sandbox->session_running;

@@ -28,6 +28,7 @@ struct sos_exec {
 	struct sos_list node;
 	unsigned references;
 	uint64_t hash;
+	uint64_t command;          /* which command it is for: a hash; 0 with a generated id */
 	bool done;
 	struct sos_result *result; /* done and no error */
 	struct sos_error *error;   /* done and failed */

@@ -228,8 +228,16 @@ static void test_exec_id(struct sos_sandbox *sandbox)
 	again = NULL;
 	tap_equal(sos_sandbox_get_result(sandbox, "unheard-of", 0, NULL, &again, &error), SOS_ERROR_NOT_FOUND, "unknown id: %s",
 		  error.message);
+	options.command = "echo another";
+	options.exec_id = "the-same";
+	tap_equal(sos_sandbox_exec(sandbox, &options, &again, &error), SOS_ERROR_INVALID, "the same id for another command: %s",
+		  error.message);
+	options.command = "sleep 0.5; echo $((++count))";
+	options.flags = SOS_EXEC_STANDALONE;
+	tap_equal(sos_sandbox_exec(sandbox, &options, &again, NULL), SOS_ERROR_INVALID, "or for a standalone one");
 	harness_expect(sandbox, "echo $count", "1\n");
 
+	options = (struct sos_exec_options)SOS_EXEC_OPTIONS_INIT;
 	options.command = "true";
 	results[0] = harness_exec(sandbox, &options);
 	results[1] = harness_exec(sandbox, &options);
