@@ -116,6 +116,20 @@ bool sos_auth_check_token(const struct sos_auth *auth, struct sos_request *reque
 
 /* ---- Host and Origin ---- */
 
+/* `text` begins with a colon. */
+static bool is_port(const char *text)
+{
+	size_t digits = strspn(text + 1, "0123456789");
+	return !text[1 + digits] && (digits < 5 || (digits == 5 && strtol(text + 1, NULL, 10) <= UINT16_MAX));
+}
+
+/* A name in brackets has colons of its own. */
+static bool has_wrong_port(const char *host)
+{
+	const char *bracket = strrchr(host, ']'), *colon = strchr(bracket ? bracket : host, ':');
+	return colon && !is_port(colon);
+}
+
 /* `host` is `name`, with or without a port. */
 static bool is_host(const char *host, const char *name)
 {
@@ -124,8 +138,7 @@ static bool is_host(const char *host, const char *name)
 		return false;
 	if (!host[length])
 		return true;
-	size_t digits = strspn(host + length + 1, "0123456789");
-	return host[length] == ':' && !host[length + 1 + digits];
+	return host[length] == ':' && is_port(host + length);
 }
 
 static bool is_among(const char *host, const char *const *names)
@@ -144,7 +157,7 @@ bool sos_auth_check_host(const struct sos_auth *auth, struct sos_request *reques
 	const char *const *allowed = (const char *const *)options->allow_hosts;
 	/* HTTP/1.0 has no Host, and no browser speaks it. On other addresses existing clients use names of
 	 * their own, so there every name goes until some are given. */
-	if (!host || (!options->loopback && !allowed))
+	if (!host || (!options->loopback && !allowed && !has_wrong_port(host)))
 		return true;
 	if (is_among(host, local) || is_host(host, options->listen) || is_among(host, allowed))
 		return true;

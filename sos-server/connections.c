@@ -16,10 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BODY_LIMIT_NS (60 * INT64_C(1000000000))
-#define IDLE_LIMIT_MS 1000
+#define MS INT64_C(1000000) /* in ns */
+#define STALL_NS (5000 * MS)          /* for a piece of a body (request.c) */
+#define STALL_STARVING_NS (1000 * MS)
+#define STALL_CROWDED_NS (100 * MS)   /* when others want to send theirs */
+#define HEAD_LIMIT_MS 400
+#define HEAD_LIMIT_NS (HEAD_LIMIT_MS * MS)
 #define LINGER_BYTES ((size_t)4 << 20)
 #define LINGER_MS 500
+#define LINGER_TOTAL_NS (2000 * MS)
 
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
 static struct sos_connection *first;
@@ -30,8 +35,17 @@ struct socket_visit {
 	bool (*visit)(struct socket_visit *visit, int fd);
 	const struct sos_connection *wanted;
 	int found;
+	int seen; /* the number that `fd` is a duplicate of */
 	bool starving;
+	int64_t now;
 };
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 void sos_connection_add(struct sos_connection *connection)
 {
@@ -53,13 +67,6 @@ void sos_connection_remove(struct sos_connection *connection)
 		connection->previous->next = connection->next;
 	else
 		first = connection->next;
-	pthread_mutex_unlock(&table);
-}
-
-void sos_connection_set_body(struct sos_connection *connection, int64_t since)
-{
-	pthread_mutex_lock(&table);
-	connection->body_since = since;
 	pthread_mutex_unlock(&table);
 }
 
@@ -95,7 +102,7 @@ static void visit_sockets(struct socket_visit *visit)
 	for (struct dirent *entry; !done && (entry = readdir(directory));) {
 		if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(directory))
 			continue;
-		int seen = atoi(entry->d_name);
+		int seen = visit->seen = atoi(entry->d_name);
 		int fd = has_local_port(seen, visit->local_port) ? fcntl(seen, F_DUPFD_CLOEXEC, 3) : -1;
 		if (fd < 0)
 			continue;
@@ -140,11 +147,12 @@ void sos_connection_linger(const struct sos_connection *connection)
 {
 	char scratch[8192];
 	size_t total = 0;
+	int64_t deadline = now_ns() + LINGER_TOTAL_NS;
 	struct pollfd waiting = { .fd = sos_connection_descriptor(connection), .events = POLLIN };
 	if (waiting.fd < 0)
 		return;
 	shutdown(waiting.fd, SHUT_WR);
-	while (total < LINGER_BYTES && poll(&waiting, 1, LINGER_MS) == 1) {
+	while (total < LINGER_BYTES && now_ns() < deadline && poll(&waiting, 1, LINGER_MS) == 1) {
 		ssize_t n = recv(waiting.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
 		if (n <= 0)
 			break;
@@ -153,30 +161,184 @@ void sos_connection_linger(const struct sos_connection *connection)
 	close(waiting.fd);
 }
 
+/* ---- bodies ---- */
+
+static bool reads_body(const struct sos_connection *connection)
+{
+	return connection->body_since && !connection->too_slow;
+}
+
+static unsigned count_bodies(void)
+{
+	unsigned count = 0;
+	for (const struct sos_connection *c = first; c; c = c->next)
+		count += reads_body(c);
+	return count;
+}
+
+static struct sos_connection *longest_waiting(int64_t before)
+{
+	struct sos_connection *found = NULL;
+	for (struct sos_connection *c = first; c; c = c->next)
+		if (reads_body(c) && c->body_since < (found ? found->body_since : before))
+			found = c;
+	return found;
+}
+
+/* How many were marked as too slow. Finding their descriptors costs milliseconds, so if any then a quarter of them. */
+static unsigned mark_slowest(unsigned limit)
+{
+	unsigned marked = 0, count = count_bodies();
+	struct sos_connection *slowest;
+	if (count <= limit)
+		return 0;
+	int64_t before = now_ns() - STALL_CROWDED_NS;
+	while (marked < count - limit + limit / 4 && (slowest = longest_waiting(before))) {
+		slowest->too_slow = true;
+		marked++;
+	}
+	return marked;
+}
+
 enum busy { BUSY_NO, BUSY_YES, BUSY_TOO_SLOW };
 
 static enum busy busy_state(const struct sockaddr_in *peer)
 {
-	struct timespec now;
 	enum busy state = BUSY_NO;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	pthread_mutex_lock(&table);
 	for (const struct sos_connection *c = first; c && state == BUSY_NO; c = c->next)
 		if (is_peer(c, peer))
-			state = c->body_since && now_ns - c->body_since > BODY_LIMIT_NS ? BUSY_TOO_SLOW : BUSY_YES;
+			state = c->body_since && c->too_slow ? BUSY_TOO_SLOW : BUSY_YES;
 	pthread_mutex_unlock(&table);
 	return state;
 }
 
-/* Nothing arrived for a while and nothing waits to be read. */
+/* Only the reading end: the thread wakes with an end of file and can say why in its reply. */
+static bool visit_too_slow(struct socket_visit *visit, int fd)
+{
+	struct sockaddr_in peer;
+	if (get_peer(fd, &peer) && busy_state(&peer) == BUSY_TOO_SLOW)
+		shutdown(fd, SHUT_RD);
+	return false;
+}
+
+static void end_marked(uint16_t local_port)
+{
+	struct socket_visit visit = { .local_port = local_port, .visit = visit_too_slow };
+	visit_sockets(&visit);
+}
+
+bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit)
+{
+	pthread_mutex_lock(&table);
+	unsigned marked = mark_slowest(limit ? limit - 1 : 0);
+	bool fits = count_bodies() < limit;
+	if (fits) {
+		connection->body_since = now_ns();
+		connection->too_slow = false;
+	}
+	pthread_mutex_unlock(&table);
+	if (marked)
+		end_marked(connection->local_port);
+	return fits;
+}
+
+void sos_connection_advance_body(struct sos_connection *connection)
+{
+	pthread_mutex_lock(&table);
+	connection->body_since = now_ns();
+	pthread_mutex_unlock(&table);
+}
+
+bool sos_connection_end_body(struct sos_connection *connection)
+{
+	pthread_mutex_lock(&table);
+	connection->body_since = 0;
+	bool fast = !connection->too_slow;
+	pthread_mutex_unlock(&table);
+	return fast;
+}
+
+void sos_connections_limit_bodies(uint16_t local_port, unsigned limit)
+{
+	pthread_mutex_lock(&table);
+	unsigned marked = mark_slowest(limit);
+	pthread_mutex_unlock(&table);
+	if (marked)
+		end_marked(local_port);
+}
+
+static bool mark_stalled(int64_t before)
+{
+	bool any = false;
+	pthread_mutex_lock(&table);
+	for (struct sos_connection *c; (c = longest_waiting(before)); any = true)
+		c->too_slow = true;
+	pthread_mutex_unlock(&table);
+	return any;
+}
+
+/* ---- heads ---- */
+
+/*
+ * civetweb tells nothing of a connection before its first head is whole. So the sweeps of a starving time remember
+ * since when they have seen each connection idle or in its head, by the number of its descriptor.
+ */
+static struct waiting {
+	uint16_t port; /* of the client; 0: none */
+	int64_t since;
+} *waiting;
+static size_t waiting_size;
+static int64_t last_starving;
+
+static void forget_waiting(void)
+{
+	free(waiting);
+	waiting = NULL;
+	waiting_size = 0;
+}
+
+static struct waiting *waiting_at(int number)
+{
+	if ((size_t)number >= waiting_size) {
+		size_t size = ((size_t)number + 256) & ~(size_t)255;
+		struct waiting *larger = realloc(waiting, size * sizeof(*larger));
+		if (!larger)
+			return NULL;
+		memset(larger + waiting_size, 0, (size - waiting_size) * sizeof(*larger));
+		waiting = larger;
+		waiting_size = size;
+	}
+	return &waiting[number];
+}
+
+static bool waits_too_long(const struct socket_visit *visit, const struct sockaddr_in *peer, bool busy)
+{
+	struct waiting *w = waiting_at(visit->seen);
+	if (!w)
+		return false;
+	if (busy || w->port != ntohs(peer->sin_port))
+		*w = (struct waiting){ .port = ntohs(peer->sin_port), .since = visit->now };
+	return visit->now - w->since > HEAD_LIMIT_NS;
+}
+
+/* Nothing arrived for a while and nothing waits to be read. One that was accepted late is judged at once. */
 static bool is_silent(int fd)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof(info);
-	int waiting = 0;
-	return ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0 &&
-	       getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_last_data_recv > IDLE_LIMIT_MS;
+	int unread = 0;
+	return ioctl(fd, FIONREAD, &unread) == 0 && unread == 0 &&
+	       getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_last_data_recv > HEAD_LIMIT_MS;
+}
+
+/* It waits for a thread, with all that one needs. */
+static bool has_head(int fd)
+{
+	static char head[16384]; /* longer ones are refused anyway */
+	ssize_t n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+	return n > 0 && (n == (ssize_t)sizeof(head) || memmem(head, (size_t)n, "\r\n\r\n", 4) ||
+			 memmem(head, (size_t)n, "\n\n", 2));
 }
 
 static bool visit_sweep(struct socket_visit *visit, int fd)
@@ -185,16 +347,30 @@ static bool visit_sweep(struct socket_visit *visit, int fd)
 	if (!get_peer(fd, &peer))
 		return false;
 	enum busy busy = busy_state(&peer);
-	if (busy == BUSY_TOO_SLOW || (busy == BUSY_NO && visit->starving && is_silent(fd)))
+	if (busy == BUSY_TOO_SLOW)
+		shutdown(fd, SHUT_RD);
+	if (!visit->starving)
+		return false;
+	bool too_long = waits_too_long(visit, &peer, busy != BUSY_NO);
+	if (busy == BUSY_NO && (is_silent(fd) || (too_long && !has_head(fd))))
 		shutdown(fd, SHUT_RDWR);
 	return false;
 }
 
 void sos_connections_sweep(uint16_t local_port, bool starving)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_sweep, .starving = starving };
-	visit_sockets(&visit);
+	struct socket_visit visit = { .local_port = local_port, .visit = visit_sweep, .starving = starving,
+				      .now = now_ns() };
+	bool any = mark_stalled(visit.now - (starving ? STALL_STARVING_NS : STALL_NS));
+	if (!starving || visit.now - last_starving > 2 * HEAD_LIMIT_NS)
+		forget_waiting(); /* what it says is of another time */
+	if (starving)
+		last_starving = visit.now;
+	if (any || starving)
+		visit_sockets(&visit);
 }
+
+/* ---- the end ---- */
 
 static bool visit_hang_up(struct socket_visit *visit, int fd)
 {

@@ -15,12 +15,22 @@ struct sos_connection {
 	const char *address; /* of the client, as text; lives as long as the request */
 	uint16_t port;       /* of the client */
 	uint16_t local_port;
-	int64_t body_since;  /* its body is being read since then; 0: it is not */
+	int64_t body_since;  /* the last piece of its body came then; 0: none is being read */
+	bool too_slow;       /* its reading end was closed: others needed the thread */
 };
 
 void sos_connection_add(struct sos_connection *connection);
 void sos_connection_remove(struct sos_connection *connection);
-void sos_connection_set_body(struct sos_connection *connection, int64_t since);
+
+/* Around the reading of a body. At most `limit` are read at a time: one more ends those that waited longest for their
+ * next piece; false: all of them go forward, so this one is to be refused. */
+bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit);
+/* A piece came. */
+void sos_connection_advance_body(struct sos_connection *connection);
+/* False: its reading end was closed meanwhile, since it was too slow. */
+bool sos_connection_end_body(struct sos_connection *connection);
+/* End bodies until at most `limit` are read, as far as they wait. */
+void sos_connections_limit_bodies(uint16_t local_port, unsigned limit);
 
 /* A duplicate of its descriptor, the caller's; -1: not found. */
 int sos_connection_descriptor(const struct sos_connection *connection);
@@ -31,8 +41,8 @@ int sos_connection_unread(const struct sos_connection *connection);
  * sees the reply and not a reset. */
 void sos_connection_linger(const struct sos_connection *connection);
 
-/* Close connections on `local_port` whose body takes longer than a minute, and, with `starving`, those that sent
- * nothing for a second and are not in the middle of a request. */
+/* End bodies on `local_port` that got no piece for five seconds. With `starving`, when all threads have a connection:
+ * those without one for a second, and connections that show no whole head within 0.4 s. By one thread only. */
 void sos_connections_sweep(uint16_t local_port, bool starving);
 /* Make every thread that waits for a next request on `local_port` go on: their clients get an end of file. */
 void sos_connections_hang_up(uint16_t local_port);

@@ -113,6 +113,17 @@ static int begin_request(struct mg_connection *connection)
 	return status;
 }
 
+/* A refusal where there is no request that sos_reply could answer. */
+static void reply_bare(struct mg_connection *connection, int status, const char *text)
+{
+	char reply[512];
+	int n = snprintf(reply, sizeof(reply),
+			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+			 "Connection: close\r\n\r\n%s\n",
+			 status, mg_get_response_code_text(connection, status), strlen(text) + 1, text);
+	mg_write(connection, reply, (size_t)n);
+}
+
 /* civetweb's own refusals, of heads that it could not read. It says the same of one that is garbage and of one that
  * does not fit its buffer, but in the second case more of it waits to be read. */
 static int http_error(struct mg_connection *connection, int status, const char *message)
@@ -120,8 +131,8 @@ static int http_error(struct mg_connection *connection, int status, const char *
 	const struct mg_request_info *info = mg_get_request_info(connection);
 	const char *text = "this is not an HTTP request that can be understood";
 	struct sos_connection place = { 0 };
-	char reply[512];
 	mg_disable_connection_keep_alive(connection);
+	mg_set_user_connection_data(connection, connection); /* answered */
 	if (info)
 		locate(&place, info);
 	if (status == 413 || (info && sos_connection_unread(&place) > 0)) {
@@ -132,14 +143,22 @@ static int http_error(struct mg_connection *connection, int status, const char *
 	} else {
 		status = 400;
 	}
-	int n = snprintf(reply, sizeof(reply),
-			 "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-			 "Connection: close\r\n\r\n%s\n",
-			 status, mg_get_response_code_text(connection, status), strlen(text) + 1, text);
-	mg_write(connection, reply, (size_t)n);
+	reply_bare(connection, status, text);
 	if (info)
 		sos_connection_linger(&place);
 	return 0;
+}
+
+/* civetweb hands on no request whose target is "*" or of another server, and says nothing to its client. */
+static void connection_ends(const struct mg_connection *connection)
+{
+	const struct mg_request_info *info = mg_get_request_info(connection);
+	struct sos_connection place = { 0 };
+	if (!info || !info->request_uri || info->local_uri || mg_get_user_connection_data(connection))
+		return;
+	locate(&place, info);
+	reply_bare((struct mg_connection *)connection, 400, "the request's head is refused: a target that is not a path");
+	sos_connection_linger(&place);
 }
 
 static int log_message(const struct mg_connection *connection, const char *message)
@@ -221,6 +240,7 @@ static struct mg_context *start(struct sos_http *http)
 		.http_error = http_error,
 		.init_thread = thread_started,
 		.init_connection = connection_opened,
+		.connection_close = connection_ends,
 		.connection_closed = connection_closed
 	};
 	mg_init_library(MG_FEATURES_DEFAULT);
@@ -314,6 +334,7 @@ bool sos_http_write(struct sos_request *request, const void *data, size_t length
 
 void sos_http_close_after(struct sos_request *request)
 {
+	request->closing = true;
 	mg_disable_connection_keep_alive(request->connection);
 }
 

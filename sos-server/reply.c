@@ -33,6 +33,8 @@ static const char *reason_of(int status)
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 408:
+		return "Request Timeout";
 	case 413:
 		return "Content Too Large";
 	case 415:
@@ -59,7 +61,7 @@ static bool client_keeps_open(const struct sos_request *request)
 
 static bool decide_keep_open(struct sos_request *request)
 {
-	bool keep = request->body_read && client_keeps_open(request) && !sos_http_is_short(request);
+	bool keep = !request->closing && request->body_read && client_keeps_open(request) && !sos_http_is_short(request);
 	if (!keep)
 		sos_http_close_after(request);
 	return keep;

@@ -10,8 +10,9 @@
 
 #include "http.h"
 #include "reply.h"
+#include "server.h"
 
-#define READ_PIECE ((size_t)64 << 10)
+#define READ_PIECE ((size_t)16 << 10) /* must come within STALL_NS (connections.c) */
 #define DRAIN_LIMIT ((size_t)128 << 20)
 #define DRAIN_NS (5 * INT64_C(1000000000))
 
@@ -183,6 +184,18 @@ static bool make_room(struct sos_request *request, size_t *capacity, size_t want
 	return true;
 }
 
+static bool refuse_incomplete(struct sos_request *request)
+{
+	bool fast = sos_connection_end_body(&request->busy);
+	request->body_read = true; /* as far as it goes */
+	sos_http_close_after(request);
+	if (fast)
+		sos_reply_text(request, 400, "the request's body is incomplete or wrongly framed");
+	else
+		sos_reply_text(request, 408, "the request's body came too slowly");
+	return false;
+}
+
 static bool read_pieces(struct sos_request *request)
 {
 	size_t capacity = 0;
@@ -207,16 +220,18 @@ static bool read_pieces(struct sos_request *request)
 		int n = sos_http_read(request, request->body + request->body_length, piece);
 		if (n == 0 && request->chunked)
 			break;
-		if (n <= 0) {
-			request->body_read = true; /* as far as it goes */
-			sos_http_close_after(request);
-			sos_reply_text(request, 400, "the request's body is incomplete or wrongly framed");
-			return false;
-		}
+		if (n <= 0)
+			return refuse_incomplete(request);
 		request->body_length += (size_t)n;
+		sos_connection_advance_body(&request->busy);
 	}
 	request->body_read = true;
 	return request->body_length <= SOS_BODY_LIMIT || refuse_large(request);
+}
+
+static bool begin_body(struct sos_request *request)
+{
+	return sos_connection_begin_body(&request->busy, sos_server_body_limit(request));
 }
 
 bool sos_request_read_body(struct sos_request *request)
@@ -227,9 +242,16 @@ bool sos_request_read_body(struct sos_request *request)
 		return refuse_large(request);
 	if (request->http_1_1 && sos_header_has_token(sos_request_header(request, "Expect"), "100-continue"))
 		sos_http_write(request, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	sos_connection_set_body(&request->busy, now_ns());
+	if (!begin_body(request)) {
+		request->body_read = true; /* none of it, and no more is read */
+		request->retry_after = 1;
+		sos_http_close_after(request);
+		sos_reply_text(request, 503, "too many requests are sending their bodies; try again");
+		return false;
+	}
 	bool fine = read_pieces(request);
-	sos_connection_set_body(&request->busy, 0);
+	if (!sos_connection_end_body(&request->busy))
+		sos_http_close_after(request); /* all of it came, but there will be no further request */
 	if (fine)
 		request->body[request->body_length] = 0;
 	return fine;
@@ -242,15 +264,16 @@ void sos_request_drain(struct sos_request *request)
 	int64_t deadline = now_ns() + DRAIN_NS;
 	if (request->broken)
 		sos_connection_linger(&request->busy);
-	if (request->body_read)
+	if (request->body_read || !begin_body(request))
 		return;
-	sos_connection_set_body(&request->busy, now_ns());
 	while (total < DRAIN_LIMIT && now_ns() < deadline) {
 		int n = sos_http_read(request, scratch, sizeof(scratch));
 		if (n <= 0)
 			break;
 		total += (size_t)n;
+		sos_connection_advance_body(&request->busy);
 	}
+	sos_connection_end_body(&request->busy);
 }
 
 void sos_request_free(struct sos_request *request)

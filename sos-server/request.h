@@ -11,7 +11,14 @@
 
 struct mg_connection;
 struct sos_http;
+struct sos_request;
 struct sos_server;
+
+/* server.c */
+struct sos_wait {
+	struct sos_wait *previous, *next;
+	const struct sos_request *request;
+};
 
 #define SOS_BODY_LIMIT ((size_t)64 << 20)
 #define SOS_PATH_SEGMENTS 6
@@ -21,12 +28,14 @@ struct sos_request {
 	struct sos_http *http;
 	struct sos_server *server;
 	struct sos_connection busy;     /* its place among the busy connections */
+	struct sos_wait wait;           /* and among those that may wait long */
 	const char *method, *path, *query; /* as sent; query NULL: none */
 	bool http_1_1;
 	bool has_body;                  /* one was announced */
 	bool body_read;                 /* all of it was taken from the connection */
 	bool chunked;
 	bool broken;                    /* nobody knows where it ends */
+	bool closing;                   /* the connection ends with the reply */
 	int64_t content_length;         /* -1: not announced */
 	char *body;                     /* with a NUL behind it; NULL: none or not read */
 	size_t body_length;

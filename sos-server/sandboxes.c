@@ -107,10 +107,15 @@ static void stop(struct sos_request *request, uint32_t flags)
 		return;
 	struct sos_stop_options options = SOS_STOP_OPTIONS_INIT;
 	options.flags = flags;
-	if (sos_sandbox_stop(sandbox, &options, &error) == 0)
-		sos_reply_empty(request);
-	else
-		sos_reply_error(request, &error);
+	/* Without an Engine it takes its time. */
+	if (sos_server_enter_stop(request)) {
+		int failed = sos_sandbox_stop(sandbox, &options, &error);
+		sos_server_leave_wait(request);
+		if (failed)
+			sos_reply_error(request, &error);
+		else
+			sos_reply_empty(request);
+	}
 	sos_sandbox_unref(sandbox);
 }
 

@@ -2,8 +2,11 @@
 
 #include "server.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <strings.h>
 
+#include "connections.h"
 #include "http.h"
 #include "reply.h"
 #include "request.h"
@@ -162,20 +165,89 @@ void sos_server_handle(void *data, struct sos_request *request)
 	route->handle(request);
 }
 
-bool sos_server_enter_wait(struct sos_request *request)
+/* ---- waiting ---- */
+
+static pthread_mutex_t waits = PTHREAD_MUTEX_INITIALIZER; /* over the list; nothing is called under it */
+static struct sos_wait *first_wait;
+
+static void add_wait(struct sos_request *request)
+{
+	request->wait = (struct sos_wait){ .request = request, .next = first_wait };
+	if (first_wait)
+		first_wait->previous = &request->wait;
+	first_wait = &request->wait;
+	atomic_fetch_add(&request->server->blocked, 1);
+}
+
+static unsigned waits_on(const char *sandbox_id)
+{
+	unsigned count = 0;
+	for (const struct sos_wait *w = first_wait; w; w = w->next)
+		count += strcmp(w->request->segments[1], sandbox_id) == 0;
+	return count;
+}
+
+/* A sandbox may have twice as many as are left for all others: alone it gets two thirds, and whoever comes next
+ * finds room. */
+static bool has_share(const struct sos_request *request, unsigned most)
+{
+	unsigned taken = atomic_load(&request->server->blocked);
+	return taken < most && waits_on(request->segments[1]) < 2 * (most - taken);
+}
+
+static bool enter(struct sos_request *request, unsigned most, bool shared)
 {
 	struct sos_server *server = request->server;
-	if (atomic_fetch_add(&server->blocked, 1) + SOS_SERVER_RESERVE < server->threads)
+	pthread_mutex_lock(&waits);
+	bool room = atomic_load(&server->blocked) < most;
+	bool entered = room && (!shared || has_share(request, most));
+	if (entered)
+		add_wait(request);
+	pthread_mutex_unlock(&waits);
+	if (entered) {
+		sos_connections_limit_bodies(sos_http_port(server->http), sos_server_body_limit(request));
 		return true;
-	atomic_fetch_sub(&server->blocked, 1);
+	}
 	request->retry_after = 1;
-	sos_reply_text(request, 503, "too many requests wait for commands and starts; try again");
+	sos_reply_text(request, 503, "too many requests wait for %s; try again",
+		       room ? "this sandbox" : "commands, starts and stops");
 	return false;
+}
+
+bool sos_server_enter_wait(struct sos_request *request)
+{
+	return enter(request, request->server->threads - SOS_SERVER_RESERVE, true);
+}
+
+bool sos_server_enter_stop(struct sos_request *request)
+{
+	return enter(request, request->server->threads - SOS_SERVER_STOP_RESERVE, false);
 }
 
 void sos_server_leave_wait(struct sos_request *request)
 {
+	struct sos_wait *wait = &request->wait;
+	pthread_mutex_lock(&waits);
+	if (wait->next)
+		wait->next->previous = wait->previous;
+	if (wait->previous)
+		wait->previous->next = wait->next;
+	else
+		first_wait = wait->next;
 	atomic_fetch_sub(&request->server->blocked, 1);
+	pthread_mutex_unlock(&waits);
+}
+
+#define FEWEST_BODIES 8
+
+/* A quarter of the threads stays for those that neither send nor wait. */
+unsigned sos_server_body_limit(const struct sos_request *request)
+{
+	struct sos_server *server = request->server;
+	if (!server)
+		return FEWEST_BODIES; /* its path was refused before it came here */
+	unsigned taken = server->threads / 4 + atomic_load(&server->blocked);
+	return taken + FEWEST_BODIES < server->threads ? server->threads - taken : FEWEST_BODIES;
 }
 
 struct sos_sandbox *sos_server_find(struct sos_request *request)

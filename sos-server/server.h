@@ -21,20 +21,26 @@ struct sos_server {
 	struct sos_http *http;
 	_Atomic(struct sos_pool *) pool; /* NULL until it is made */
 	atomic_bool closing;
-	atomic_uint blocked;   /* requests that wait for a command or a start */
+	atomic_uint blocked;   /* requests that wait for a command, a start or a stop */
 	unsigned threads;      /* of the HTTP end */
 };
 
 /* Threads that are kept for requests that do not wait: list, stop, health. */
 #define SOS_SERVER_RESERVE 24
+#define SOS_SERVER_STOP_RESERVE 12 /* of these, what stops leave */
 
 unsigned sos_server_threads(const struct sos_options *options);
 /* The HTTP end's handler. */
 void sos_server_handle(void *server, struct sos_request *request);
 
-/* Before and after what may take long. False: too many do; refused with a reply. */
+/* Before and after what may take long. False: too many do, or too many on its sandbox; refused with a reply. */
 bool sos_server_enter_wait(struct sos_request *request);
+/* The same for a stop: it frees what others wait for, so there is room for some when nothing else may wait. */
+bool sos_server_enter_stop(struct sos_request *request);
 void sos_server_leave_wait(struct sos_request *request);
+
+/* How many requests may be reading their bodies now; `request` is one that wants to. */
+unsigned sos_server_body_limit(const struct sos_request *request);
 
 /* The sandbox that the path's second segment names; NULL: refused with a reply. */
 struct sos_sandbox *sos_server_find(struct sos_request *request);

@@ -17,8 +17,8 @@
 #include "request.h"
 
 #define LOOK_AFTER_NS (50 * INT64_C(1000000)) /* most starts without a queue are not worth the search before */
-#define SWEEP_NS (5 * INT64_C(1000000000))
-#define SWEEP_FULL_NS (250 * INT64_C(1000000))
+#define SWEEP_NS INT64_C(1000000000)
+#define SWEEP_FULL_NS (100 * INT64_C(1000000))
 
 /*
  * `lock` is over the list of starts and their descriptors. sos_sandbox_cancel_start
