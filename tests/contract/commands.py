@@ -146,9 +146,12 @@ def judge(env):
 def identities(env):
     """an exec_id asked again gives the same result and runs nothing twice"""
     with env.started() as path:
-        first = env.run(path, "echo x >> /tmp/n; wc -l < /tmp/n", exec_id="one:1.a-_")
+        command = "echo x >> /tmp/n; wc -l < /tmp/n"
+        first = env.run(path, command, exec_id="one:1.a-_")
         yield want("exec_id", first["exec_id"], "one:1.a-_")
-        yield want("again", env.run(path, "echo other", exec_id="one:1.a-_"), first)
+        yield want("again", env.run(path, command, exec_id="one:1.a-_"), first)
+        other = env.request("POST", path + "/exec", {"command": "echo other", "exec_id": "one:1.a-_"})
+        yield want_error("another command", other, 400, "exec_id")
         yield want("by GET", env.request("GET", path + "/exec/one%3A1.a-_"), (200, first))
         yield want("not encoded", env.request("GET", path + "/exec/one:1.a-_"), (200, first))
         yield want_error("unknown", env.request("GET", path + "/exec/two"), 404, "two")
