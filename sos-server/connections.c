@@ -3,8 +3,6 @@
 #include "connections.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,6 +13,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "sockets.h"
 
 #define MS INT64_C(1000000) /* in ns */
 #define STALL_NS (5000 * MS)          /* for a piece of a body (request.c) */
@@ -28,17 +28,6 @@
 
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
 static struct sos_connection *first;
-
-struct socket_visit {
-	uint16_t local_port;
-	/* `fd` is a duplicate that is closed afterwards unless true is returned, which also ends the visits. */
-	bool (*visit)(struct socket_visit *visit, int fd);
-	const struct sos_connection *wanted;
-	int found;
-	int seen; /* the number that `fd` is a duplicate of */
-	bool starving;
-	int64_t now;
-};
 
 static int64_t now_ns(void)
 {
@@ -70,20 +59,6 @@ void sos_connection_remove(struct sos_connection *connection)
 	pthread_mutex_unlock(&table);
 }
 
-static bool has_local_port(int fd, uint16_t port)
-{
-	struct sockaddr_in local;
-	socklen_t length = sizeof(local);
-	return getsockname(fd, (struct sockaddr *)&local, &length) == 0 && local.sin_family == AF_INET &&
-	       ntohs(local.sin_port) == port;
-}
-
-static bool get_peer(int fd, struct sockaddr_in *peer)
-{
-	socklen_t length = sizeof(*peer);
-	return getpeername(fd, (struct sockaddr *)peer, &length) == 0 && peer->sin_family == AF_INET;
-}
-
 static bool is_peer(const struct sos_connection *connection, const struct sockaddr_in *peer)
 {
 	struct in_addr address;
@@ -91,45 +66,29 @@ static bool is_peer(const struct sos_connection *connection, const struct sockad
 	       address.s_addr == peer->sin_addr.s_addr;
 }
 
-/* Show every socket on the port. The duplicate is judged again: between judging and duplicating the number could
- * become another file's. */
-static void visit_sockets(struct socket_visit *visit)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	if (!directory)
-		return;
-	bool done = false;
-	for (struct dirent *entry; !done && (entry = readdir(directory));) {
-		if (entry->d_name[0] == '.' || atoi(entry->d_name) == dirfd(directory))
-			continue;
-		int seen = visit->seen = atoi(entry->d_name);
-		int fd = has_local_port(seen, visit->local_port) ? fcntl(seen, F_DUPFD_CLOEXEC, 3) : -1;
-		if (fd < 0)
-			continue;
-		if (has_local_port(fd, visit->local_port))
-			done = visit->visit(visit, fd);
-		if (!done)
-			close(fd);
-	}
-	closedir(directory);
-}
+struct wanted {
+	const struct sos_connection *connection;
+	int found;
+};
 
-static bool visit_wanted(struct socket_visit *visit, int fd)
+static bool visit_wanted(struct sos_socket_visit *visit, int fd)
 {
+	struct wanted *wanted = visit->data;
 	struct sockaddr_in peer;
-	if (!get_peer(fd, &peer) || !is_peer(visit->wanted, &peer))
+	if (!sos_socket_peer(fd, &peer) || !is_peer(wanted->connection, &peer))
 		return false;
-	visit->found = fd;
+	wanted->found = fd;
 	return true;
 }
 
 int sos_connection_descriptor(const struct sos_connection *connection)
 {
-	struct socket_visit visit = {
-		.local_port = connection->local_port, .visit = visit_wanted, .wanted = connection, .found = -1
+	struct wanted wanted = { .connection = connection, .found = -1 };
+	struct sos_socket_visit visit = {
+		.local_port = connection->local_port, .visit = visit_wanted, .data = &wanted
 	};
-	visit_sockets(&visit);
-	return visit.found;
+	sos_sockets_visit(&visit);
+	return wanted.found;
 }
 
 int sos_connection_unread(const struct sos_connection *connection)
@@ -214,18 +173,18 @@ static enum busy busy_state(const struct sockaddr_in *peer)
 }
 
 /* Only the reading end: the thread wakes with an end of file and can say why in its reply. */
-static bool visit_too_slow(struct socket_visit *visit, int fd)
+static bool visit_too_slow(struct sos_socket_visit *visit, int fd)
 {
 	struct sockaddr_in peer;
-	if (get_peer(fd, &peer) && busy_state(&peer) == BUSY_TOO_SLOW)
+	if (sos_socket_peer(fd, &peer) && busy_state(&peer) == BUSY_TOO_SLOW)
 		shutdown(fd, SHUT_RD);
 	return false;
 }
 
 static void end_marked(uint16_t local_port)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_too_slow };
-	visit_sockets(&visit);
+	struct sos_socket_visit visit = { .local_port = local_port, .visit = visit_too_slow };
+	sos_sockets_visit(&visit);
 }
 
 bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit)
@@ -312,14 +271,19 @@ static struct waiting *waiting_at(int number)
 	return &waiting[number];
 }
 
-static bool waits_too_long(const struct socket_visit *visit, const struct sockaddr_in *peer, bool busy)
+struct sweep {
+	bool starving;
+	int64_t now;
+};
+
+static bool waits_too_long(int number, const struct sockaddr_in *peer, bool busy, int64_t now)
 {
-	struct waiting *w = waiting_at(visit->seen);
+	struct waiting *w = waiting_at(number);
 	if (!w)
 		return false;
 	if (busy || w->port != ntohs(peer->sin_port))
-		*w = (struct waiting){ .port = ntohs(peer->sin_port), .since = visit->now };
-	return visit->now - w->since > HEAD_LIMIT_NS;
+		*w = (struct waiting){ .port = ntohs(peer->sin_port), .since = now };
+	return now - w->since > HEAD_LIMIT_NS;
 }
 
 /* Nothing arrived for a while and nothing waits to be read. One that was accepted late is judged at once. */
@@ -341,17 +305,18 @@ static bool has_head(int fd)
 			 memmem(head, (size_t)n, "\n\n", 2));
 }
 
-static bool visit_sweep(struct socket_visit *visit, int fd)
+static bool visit_sweep(struct sos_socket_visit *visit, int fd)
 {
+	const struct sweep *sweep = visit->data;
 	struct sockaddr_in peer;
-	if (!get_peer(fd, &peer))
+	if (!sos_socket_peer(fd, &peer))
 		return false;
 	enum busy busy = busy_state(&peer);
 	if (busy == BUSY_TOO_SLOW)
 		shutdown(fd, SHUT_RD);
-	if (!visit->starving)
+	if (!sweep->starving)
 		return false;
-	bool too_long = waits_too_long(visit, &peer, busy != BUSY_NO);
+	bool too_long = waits_too_long(visit->number, &peer, busy != BUSY_NO, sweep->now);
 	if (busy == BUSY_NO && (is_silent(fd) || (too_long && !has_head(fd))))
 		shutdown(fd, SHUT_RDWR);
 	return false;
@@ -359,48 +324,48 @@ static bool visit_sweep(struct socket_visit *visit, int fd)
 
 void sos_connections_sweep(uint16_t local_port, bool starving)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_sweep, .starving = starving,
-				      .now = now_ns() };
-	bool any = mark_stalled(visit.now - (starving ? STALL_STARVING_NS : STALL_NS));
-	if (!starving || visit.now - last_starving > 2 * HEAD_LIMIT_NS)
+	struct sweep sweep = { .starving = starving, .now = now_ns() };
+	struct sos_socket_visit visit = { .local_port = local_port, .visit = visit_sweep, .data = &sweep };
+	bool any = mark_stalled(sweep.now - (starving ? STALL_STARVING_NS : STALL_NS));
+	if (!starving || sweep.now - last_starving > 2 * HEAD_LIMIT_NS)
 		forget_waiting(); /* what it says is of another time */
 	if (starving)
-		last_starving = visit.now;
+		last_starving = sweep.now;
 	if (any || starving)
-		visit_sockets(&visit);
+		sos_sockets_visit(&visit);
 }
 
 /* ---- the end ---- */
 
-static bool visit_hang_up(struct socket_visit *visit, int fd)
+static bool visit_hang_up(struct sos_socket_visit *visit, int fd)
 {
 	struct sockaddr_in peer;
-	if (get_peer(fd, &peer) && busy_state(&peer) == BUSY_NO)
+	if (sos_socket_peer(fd, &peer) && busy_state(&peer) == BUSY_NO)
 		shutdown(fd, SHUT_RD);
 	return false;
 }
 
 void sos_connections_hang_up(uint16_t local_port)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_hang_up };
-	visit_sockets(&visit);
+	struct sos_socket_visit visit = { .local_port = local_port, .visit = visit_hang_up };
+	sos_sockets_visit(&visit);
 }
 
-static bool visit_abort(struct socket_visit *visit, int fd)
+static bool visit_abort(struct sos_socket_visit *visit, int fd)
 {
 	struct sockaddr_in peer;
-	if (get_peer(fd, &peer))
+	if (sos_socket_peer(fd, &peer))
 		shutdown(fd, SHUT_RDWR);
 	return false;
 }
 
 void sos_connections_abort(uint16_t local_port)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_abort };
-	visit_sockets(&visit);
+	struct sos_socket_visit visit = { .local_port = local_port, .visit = visit_abort };
+	sos_sockets_visit(&visit);
 }
 
-static bool visit_listener(struct socket_visit *visit, int fd)
+static bool visit_listener(struct sos_socket_visit *visit, int fd)
 {
 	int listening = 0;
 	socklen_t length = sizeof(listening);
@@ -411,6 +376,6 @@ static bool visit_listener(struct socket_visit *visit, int fd)
 
 void sos_connections_stop_listening(uint16_t local_port)
 {
-	struct socket_visit visit = { .local_port = local_port, .visit = visit_listener };
-	visit_sockets(&visit);
+	struct sos_socket_visit visit = { .local_port = local_port, .visit = visit_listener };
+	sos_sockets_visit(&visit);
 }

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Our own sockets, found by their local port among all descriptors: civetweb does not tell its own. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sos_socket_visit {
+	uint16_t local_port;
+	/* `fd` is a duplicate that is closed afterwards unless true is returned, which also ends the visits. */
+	bool (*visit)(struct sos_socket_visit *visit, int fd);
+	void *data;
+	int number; /* what `fd` is a duplicate of */
+};
+
+void sos_sockets_visit(struct sos_socket_visit *visit);
+/* False: it has none. */
+bool sos_socket_peer(int fd, struct sockaddr_in *peer);
