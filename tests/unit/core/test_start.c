@@ -34,36 +34,40 @@ START_TEST(every_step_fails)
 }
 END_TEST
 
-/* Every step hangs: cancel, stop and close each end it at once. */
+/* Every step hangs: a cancel, its object, a stop and close each end it at once. */
 START_TEST(every_step_hangs)
 {
 	static const enum fake_step at[] = {
 		FAKE_IMAGE,  FAKE_PULL,  FAKE_VOLUME,  FAKE_SIZE, FAKE_PUT,    FAKE_NETWORK, FAKE_CREATE,
 		FAKE_ATTACH, FAKE_START, FAKE_INSPECT, FAKE_WAIT, FAKE_SET_UP, FAKE_OPEN,
 	};
-	enum fake_step step = at[_i / 3];
+	enum fake_step step = at[_i / 4];
 	struct sos_pool *pool = pool_test_make_pool(1);
 	struct sos_sandbox *sandbox = pool_test_make(pool);
 	struct call call = {0};
 	int want = SOS_ERROR_CANCELLED;
 	fake_images_missing(step == FAKE_PULL);
 	fake_block(step);
+	ck_assert_int_eq(sos_cancel_new(&call.options.cancel, NULL), 0);
 	pool_test_launch(&call, sandbox, pool_test_start_thread);
 	fake_wait_blocked(step, 1);
 	int64_t before = sos_clock_ns();
-	if (_i % 3 == 0) {
+	if (_i % 4 == 0) {
 		sos_sandbox_cancel_start(sandbox);
-	} else if (_i % 3 == 1) {
+	} else if (_i % 4 == 1) {
 		ck_assert_int_eq(sos_sandbox_stop(sandbox, 0, NULL), 0);
 		want = SOS_ERROR_ENDED;
+	} else if (_i % 4 == 2) {
+		sos_cancel_fire(call.options.cancel);
 	} else {
 		sos_pool_close(pool);
 	}
 	ck_assert_int_eq(pool_test_finish(&call), want);
 	/* Where create hung it takes two seconds until it is sure that there is no container. */
 	ck_assert_int_lt(sos_clock_ns() - before, 4 * INT64_C(1000000000));
-	ck_assert_uint_eq(pool_test_state(sandbox), _i % 3 == 1 ? SOS_STATE_STOPPED : SOS_STATE_CREATED);
+	ck_assert_uint_eq(pool_test_state(sandbox), _i % 4 == 1 ? SOS_STATE_STOPPED : SOS_STATE_CREATED);
 	fake_release(step);
+	sos_cancel_unref(call.options.cancel);
 	sos_sandbox_unref(sandbox);
 	pool_test_end_pool(pool);
 }
@@ -187,7 +191,7 @@ int main(void)
 	TCase *tcase = tcase_create("start");
 	tcase_set_timeout(tcase, 120);
 	tcase_add_loop_test(tcase, every_step_fails, 0, 13 * 8);
-	tcase_add_loop_test(tcase, every_step_hangs, 0, 13 * 3);
+	tcase_add_loop_test(tcase, every_step_hangs, 0, 13 * 4);
 	tcase_add_test(tcase, setup_commands);
 	tcase_add_loop_test(tcase, falls_back_to_attach, 0, 2);
 	tcase_add_loop_test(tcase, mends_what_is_gone, 0, 2);
