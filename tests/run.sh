@@ -35,7 +35,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 needs="cc:build-essential c++:build-essential meson:meson ninja:ninja-build pkg-config:pkg-config
 	/usr/include/*/curl/curl.h:libcurl4-openssl-dev /usr/include/cjson/cJSON.h:libcjson-dev
 	/usr/include/civetweb.h:libcivetweb-dev /usr/include/check.h:check musl-gcc:musl-tools scdoc:scdoc
-	docker-registry:docker-registry openssl:openssl python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils"
+	docker-registry:docker-registry openssl:openssl python3:python3 curl:curl ps:procps mawk:mawk objdump:binutils ip:iproute2"
 apt_install() {
 	[ $# -gt 0 ] || return 0
 	say "installing $*"
