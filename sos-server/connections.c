@@ -187,11 +187,11 @@ static void end_marked(uint16_t local_port)
 	sos_sockets_visit(&visit);
 }
 
-bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit)
+bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit, bool wanted)
 {
 	pthread_mutex_lock(&table);
-	unsigned marked = mark_slowest(limit ? limit - 1 : 0);
-	bool fits = count_bodies() < limit;
+	unsigned marked = wanted ? mark_slowest(limit - 1) : 0;
+	bool fits = count_bodies() < (wanted ? limit : limit / 2);
 	if (fits) {
 		connection->body_since = now_ns();
 		connection->too_slow = false;

@@ -23,8 +23,9 @@ void sos_connection_add(struct sos_connection *connection);
 void sos_connection_remove(struct sos_connection *connection);
 
 /* Around the reading of a body. At most `limit` are read at a time: one more ends those that waited longest for their
- * next piece; false: all of them go forward, so this one is to be refused. */
-bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit);
+ * next piece; false: all of them go forward, so this one is to be refused. One that is not `wanted` ends no others and
+ * has half of the room. */
+bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit, bool wanted);
 /* A piece came. */
 void sos_connection_advance_body(struct sos_connection *connection);
 /* False: its reading end was closed meanwhile, since it was too slow. */

@@ -229,9 +229,9 @@ static bool read_pieces(struct sos_request *request)
 	return request->body_length <= SOS_BODY_LIMIT || refuse_large(request);
 }
 
-static bool begin_body(struct sos_request *request)
+static bool begin_body(struct sos_request *request, bool wanted)
 {
-	return sos_connection_begin_body(&request->busy, sos_server_body_limit(request));
+	return sos_connection_begin_body(&request->busy, sos_server_body_limit(request), wanted);
 }
 
 bool sos_request_read_body(struct sos_request *request)
@@ -242,7 +242,7 @@ bool sos_request_read_body(struct sos_request *request)
 		return refuse_large(request);
 	if (request->http_1_1 && sos_header_has_token(sos_request_header(request, "Expect"), "100-continue"))
 		sos_http_write(request, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	if (!begin_body(request)) {
+	if (!begin_body(request, true)) {
 		request->body_read = true; /* none of it, and no more is read */
 		request->retry_after = 1;
 		sos_http_close_after(request);
@@ -264,7 +264,7 @@ void sos_request_drain(struct sos_request *request)
 	int64_t deadline = now_ns() + DRAIN_NS;
 	if (request->broken)
 		sos_connection_linger(&request->busy);
-	if (request->body_read || !begin_body(request))
+	if (request->body_read || !begin_body(request, false))
 		return;
 	while (total < DRAIN_LIMIT && now_ns() < deadline) {
 		int n = sos_http_read(request, scratch, sizeof(scratch));

@@ -42,15 +42,17 @@ static const struct route routes[] = {
 /*
  * A connection takes a thread, a waiting start too. Waiting starts take half of
  * the threads at most, or they would lock out the stops that free their slots.
- * A thread that waits costs 15 KiB, so there are no more than that needs; 104 of
- * them and 16 sandboxes stay below 4 MiB.
+ * A thread costs 15 KiB of memory, used or not, so there are no more than that
+ * needs; FEWEST_THREADS and 16 sandboxes take 3.6 MiB, and 4 are the limit.
  */
+#define FEWEST_THREADS 120U
+
 unsigned sos_server_threads(const struct sos_options *options)
 {
 	unsigned threads = options->queue_limit + options->max_sandboxes + 32;
 	if (threads < 2 * options->queue_limit)
 		threads = 2 * options->queue_limit;
-	return threads < 104 ? 104 : threads;
+	return threads < FEWEST_THREADS ? FEWEST_THREADS : threads;
 }
 
 static bool matches_path(const struct route *route, const struct sos_request *request)

@@ -16,6 +16,7 @@ sys.path.insert(0, here)
 
 import access  # noqa: E402
 import commands  # noqa: E402
+import crowds  # noqa: E402
 import fields  # noqa: E402
 import framing  # noqa: E402
 import life  # noqa: E402
@@ -23,7 +24,7 @@ import sandboxes  # noqa: E402
 import waiting  # noqa: E402
 from tap import Tap  # noqa: E402
 
-MODULES = (framing, fields, access, sandboxes, commands, waiting, life)
+MODULES = (framing, fields, access, sandboxes, commands, waiting, crowds, life)
 
 
 def main():

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""More clients than threads, slow ones, and what they may not take from others. On the real Engine."""
+
+import collections
+import concurrent.futures
+import contextlib
+import os
+import re
+import resource
+import select
+import shutil
+import socket
+import tempfile
+import threading
+import time
+
+from support import Background, Environment, Server, raw, serving, statuses, until, want, want_error
+
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+SLOW_BODY = b"POST /sandboxes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+PROMPT = 1  # s that a request of somebody else may take
+
+
+@contextlib.contextmanager
+def environment(options):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, limits[1]), limits[1]))
+    with serving(options, "-m", "4") as env:
+        env.options = options
+        yield env
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@contextlib.contextmanager
+def crowd(env, count, data=b""):
+    """That many connections which send `data` and then nothing."""
+    connections = []
+    try:
+        for _ in range(count):
+            connections.append(socket.create_connection(("127.0.0.1", env.port), timeout=10))
+            with contextlib.suppress(OSError):  # closed already
+                connections[-1].sendall(data)
+        yield list(connections)
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def answers(connections, seconds):
+    """How many got which status (None: closed without one, "open": nothing yet); those are left in the list."""
+    found, waiting = {}, set(connections)
+    end = time.monotonic() + seconds
+    while waiting and time.monotonic() < end:
+        poll = select.poll()
+        by_number = {connection.fileno(): connection for connection in waiting}
+        for number in by_number:
+            poll.register(number, select.POLLIN)
+        for number, _ in poll.poll(100):
+            try:
+                found[number] = (statuses(by_number[number].recv(4096)) or [None])[0]
+            except OSError:
+                found[number] = None
+            waiting.discard(by_number[number])
+    connections[:] = waiting
+    return collections.Counter([*found.values(), *["open"] * len(waiting)])
+
+
+def others_are_served(env, path, rounds=5):
+    for _ in range(rounds):
+        for method, target, body in (("GET", "/healthz", None), ("POST", path + "/exec", {"command": "echo x"})):
+            begun = time.monotonic()
+            yield want(target, env.request(method, target, body, timeout=30)[0], 200)
+            took = time.monotonic() - begun
+            if took > PROMPT:
+                yield f"{target} took {took:.1f} s"
+
+
+def slow_bodies(env):
+    """300 bodies that stop coming keep nobody out and end with 408, or 503 where there were too many"""
+    with env.started() as path, crowd(env, 300, SLOW_BODY) as connections:
+        # In the first tenth of a second nobody knows yet which of them are slow.
+        until(lambda: env.request("POST", path + "/exec", {"command": "true"})[0] == 200, PROMPT)
+        yield from others_are_served(env, path)
+        got = answers(connections, 15)
+        if set(got) - {408, 503} or not got[408]:
+            yield f"they got {got}"
+
+
+def slow_bodies_and_idle(env):
+    """300 such bodies and 2,000 silent connections keep nobody out"""
+    with env.started() as path, crowd(env, 300, SLOW_BODY), crowd(env, 2000) as idle:
+        yield from others_are_served(env, path)
+        got = answers(idle, 15)
+        if set(got) - {None, "open"}:
+            yield f"the silent ones got {got}"
+
+
+def unread_bodies(env):
+    """bodies that nobody wants and that stop coming keep nobody out"""
+    with env.started() as path, crowd(env, 300, SLOW_BODY.replace(b"/sandboxes", b"/nope")):
+        yield from others_are_served(env, path)
+
+
+def dripping(env):
+    """heads and bodies that come a byte at a time, without end, keep nobody out"""
+    half = b"GET /healthz HTTP/1.1\r\nX: "
+    with env.started() as path, crowd(env, 150, SLOW_BODY) as bodies, crowd(env, 150, half) as heads:
+        done = threading.Event()
+
+        def drip():
+            while not done.wait(0.1):
+                for connection in bodies + heads:
+                    with contextlib.suppress(OSError):
+                        connection.send(b"x")
+        dripper = Background(drip)
+        try:
+            yield from others_are_served(env, path)
+        finally:
+            done.set()
+            dripper.join()
+
+
+def slow_but_steady(env):
+    """a body that comes slowly and comes is taken"""
+    body = b'{"image": "x"' + b" " * 60000 + b"}"
+    head = (f"POST /sandboxes HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", env.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        for start in range(0, len(body), 5000):
+            connection.sendall(body[start:start + 5000])
+            time.sleep(0.5)  # the pace is what is tested
+        yield want("status", statuses(connection.recv(4096)), [200])
+
+
+def flood_of_one(env):
+    """200 commands at once on one session: some run, in order, the rest is 503; other sandboxes are served"""
+    with env.started() as flooded, env.started() as other:
+        env.run(flooded, "n=0")
+        with concurrent.futures.ThreadPoolExecutor(200) as pool:
+            command = {"command": "n=$((n + 1)); echo $n; sleep 0.05"}
+            got = [pool.submit(env.request, "POST", flooded + "/exec", command) for _ in range(200)]
+            until(lambda: any(future.done() and future.result()[0] == 503 for future in got))
+            yield from others_are_served(env, other)
+            busy = sum(not future.done() for future in got)
+            if busy < 10:
+                yield f"only {busy} commands were waiting while the others were served"
+        results = [future.result() for future in got]
+        refused = [answer for answer in results if answer[0] != 200]
+        for answer in refused:
+            yield want_error("the rest", answer, 503, "this sandbox")
+        numbers = sorted(int(answer["output"]) for status, answer in results if status == 200)
+        yield want("the numbers", numbers, list(range(1, 201 - len(refused))))
+        if len(numbers) < 50:
+            yield f"only {len(numbers)} ran"
+        yield want("afterwards", env.run(flooded, "echo $n")["output"], str(len(numbers)))
+
+
+def retry_after(env):
+    """the 503 says when to try again"""
+    with env.started() as path:
+        body = b'{"command": "sleep 5"}'
+        request = (f"POST {path}/exec HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+        with crowd(env, 100, request + body) as connections:
+            poll = select.poll()
+            for connection in connections:
+                poll.register(connection, select.POLLIN)
+            first = poll.poll(5000)
+            texts = [c.recv(4096) for c in connections if c.fileno() in dict(first)]
+            yield want("statuses", {code for text in texts for code in statuses(text)}, {503})
+            if not all(b"\r\nRetry-After: 1\r\n" in text for text in texts):
+                yield f"no Retry-After in {texts[0]!r}"
+
+
+class Relay:
+    """A socket in front of the Engine's, which can stop passing anything on."""
+
+    def __init__(self, path):
+        self.flows = threading.Event()
+        self.flows.set()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        Background(self.accept)
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                engine = socket.socket(socket.AF_UNIX)
+                engine.connect(ENGINE)
+                Background(self.copy, client, engine)
+                Background(self.copy, engine, client)
+
+    def copy(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self.flows.wait()
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def silent_engine(env):
+    """stops that wait for an Engine which does not answer leave threads to others"""
+    directory = tempfile.mkdtemp()
+    relay = Relay(os.path.join(directory, "engine"))
+    try:
+        with Server(env.program, "-m", "4", "--log-level", "error",
+                    "--engine", f"unix://{directory}/engine") as server:
+            own = Environment(env.options, server)
+            with own.started() as path:
+                relay.flows.clear()
+                request = f"DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+                with crowd(own, 300, request) as connections:
+                    for _ in range(5):
+                        begun = time.monotonic()
+                        yield want("/healthz", own.request("GET", "/healthz")[0], 200)
+                        yield want("the list", own.request("GET", "/sandboxes")[0], 200)
+                        if time.monotonic() - begun > PROMPT:
+                            yield f"they took {time.monotonic() - begun:.1f} s"
+                    waiting = answers(connections, 0.1)
+                    if not waiting["open"] or set(waiting) - {"open", 503}:
+                        yield f"the stops got {waiting}"
+                    relay.flows.set()
+                    left = answers(connections, 30)
+                    if set(left) - {200, 404}:
+                        yield f"in the end the stops got {left}"
+    finally:
+        relay.flows.set()
+        relay.listener.close()
+        shutil.rmtree(directory)
+
+
+def foreign_targets(env):
+    """targets that are not paths of this server are 400, also after other requests"""
+    good = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for target in ("GET http://evil.example/sandboxes", "GET http://evil.example:80/", "OPTIONS *", "GET *",
+                   f"GET http://localhost:{env.port}/healthz", "GET https://localhost/", "CONNECT evil.example:80",
+                   "GET healthz"):
+        got = statuses(raw(env.port, f"{good}{target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()))
+        yield want(target, got, [200, 400])
+
+
+def foreign_ports(env):
+    """a Host whose port is none is refused"""
+    for port, status in (("65535", 200), ("", 200), ("65536", 403), ("99999999", 403), ("99999999999999999999", 403)):
+        got = raw(env.port, f"GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n".encode())
+        yield want(port, statuses(got), [status])
+
+
+def memory(env):
+    """what sandboxes took is given back: many cycles need no more memory than a few"""
+    def own_kib():
+        with open(f"/proc/{env.server.process.pid}/status") as file:
+            return int(re.search(r"RssAnon:\s+(\d+)", file.read())[1])
+
+    def cycles(count):
+        for _ in range(count):
+            with env.started() as path:
+                env.run(path, "true")
+    cycles(20)
+    before = own_kib()
+    cycles(40)
+    if own_kib() > before + 100:  # it was 4 KiB a cycle
+        yield f"40 sandboxes more: from {before} to {own_kib()} KiB"
+
+
+TESTS = [slow_bodies, slow_bodies_and_idle, unread_bodies, dripping, slow_but_steady, flood_of_one, retry_after,
+         silent_engine, foreign_targets, foreign_ports, memory]
