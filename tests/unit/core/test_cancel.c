@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/cancel.h"
+#include "core/pool.h"
 #include "core/thread.h"
 #include "core/wait.h"
 #include "fake.h"
@@ -105,12 +106,14 @@ START_TEST(conditions)
 			pthread_mutex_unlock(&room.lock);
 		}
 	}
+	int64_t before = sos_clock_ns();
 	pthread_mutex_lock(&room.lock);
 	room.ticks++;
 	sos_condition_notify(&room.changed);
 	pthread_mutex_unlock(&room.lock);
 	for (int i = 0; i < 8; i++)
 		pthread_join(threads[i], NULL);
+	ck_assert_int_lt(sos_clock_ns() - before, 10 * SECOND);
 	ck_assert_int_eq(room.results[0], _i ? 4 : 8);
 	ck_assert_int_eq(room.results[1], _i ? 4 : 0);
 	sos_condition_clear(&room.changed);
@@ -134,6 +137,16 @@ static void *stop_it(void *data)
 	return NULL;
 }
 
+/* It is past the look at whether its cancel was fired before. */
+static void until_inside(struct sos_pool *pool, const unsigned *calls)
+{
+	for (unsigned now = 0; !now; usleep(1000)) {
+		pthread_mutex_lock(&pool->lock);
+		now = *calls;
+		pthread_mutex_unlock(&pool->lock);
+	}
+}
+
 START_TEST(stop_that_does_not_wait)
 {
 	struct sos_pool *pool = pool_test_make_pool(1);
@@ -149,7 +162,7 @@ START_TEST(stop_that_does_not_wait)
 	stop.options.timeout_ms = 0;
 	stop.options.cancel = new_cancel();
 	ck_assert_int_eq(sos_thread_start(&thread, stop_it, &stop), 0);
-	fake_wait_blocked(FAKE_REMOVE, 1);
+	until_inside(pool, &pool->stops);
 	int64_t before = sos_clock_ns();
 	sos_cancel_fire(stop.options.cancel);
 	pthread_join(thread, NULL);
