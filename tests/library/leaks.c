@@ -45,7 +45,8 @@ static void use(struct sos_pool *pool, int commands)
 	if (sos_sandbox_get_trajectory(sandbox, &trajectory, NULL) == 0)
 		sos_trajectory_free(trajectory);
 	sos_result_unref(harness_run(sandbox, "exit 1"));
-	harness_wait_state(sandbox, SOS_STATE_EXITED);
+	if (!harness_wait_state(sandbox, SOS_STATE_EXITED))
+		tap_ok(false, "after exit the state is exited: %s", sos_state_name((int)harness_state(sandbox)));
 	if (sos_sandbox_run(sandbox, "true", &result, &error) == 0)
 		tap_bail("a command after exit was not refused");
 	harness_stop(sandbox);
