@@ -175,8 +175,7 @@ static void look_into(struct sos_run *run)
 		     !container.running;
 	snprintf(reason, sizeof(reason), "%s%s%s%s", run->reason, known ? " (" : "",
 		 known ? why_it_ended(&container, text) : "", known ? ")" : "");
-	if (known)
-		sos_engine_container_clear(&container);
+	sos_engine_container_clear(&container);
 	pthread_mutex_lock(&sandbox->lock);
 	if (sandbox->state == SOS_STATE_LOST)
 		snprintf(sandbox->reason, sizeof(sandbox->reason), "%s", reason);

@@ -21,6 +21,7 @@
 #include "util/guard.h"
 
 #include "core/capture.h"
+#include "core/link_internal.h"
 #include "core/session_internal.h"
 
 #define FIRST_LOOK_NS 1000000
@@ -171,7 +172,9 @@ static int look_at_child(struct run *run)
 	if (state.exited && !state.paused && !run->done) {
 		run->shell_ended = !read_status(run->session);
 		run->shell_status = state.status;
-		run->unheard = run->typed && run->asked == ASKED_LINE && !line_consumed(run->session);
+		/* By attach the word that the line was read may come after the end. */
+		run->unheard = run->typed && !run->session->link->attach_transport && run->asked == ASKED_LINE &&
+			       !line_consumed(run->session);
 		run->done = true;
 	}
 	return 0;
