@@ -16,6 +16,16 @@ const char sos_driver_return[] = "\\builtin return \"$1\"\n";
 	"{ { \\builtin " RECORD " >&243; } >&240 2>&240;" \
 	"{ \\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240; }"
 
+/* What is typed needs no more than its status. */
+#define TYPED "printf '\\0T%llu.%llu %%s\\0' \"$?\""
+
+/* A clean shell lists nothing. Bash makes BASH_ALIASES and functions from the environment too: all is listed here. */
+#define PROBE                                                                 \
+	"{ \\builtin declare -F;\\builtin alias -p;\\builtin trap -p;"            \
+	"\\builtin printf '%%s\\0P%llu.%llu\\0' \"${PROMPT_COMMAND+x}\"; } >&243"
+#define TAIL_PROBE \
+	"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG;" PROBE "; } 245>&2 2>&240 244>&1 >&240"
+
 /* `&&` keeps set -e from ending the shell for a status that bash lets pass, as of `[ a = b ] && x`. `.` by way of
  * `builtin` does not switch set -e off inside, as it would on its own. */
 #define RESTORE "\\builtin . %s %d&&\\builtin :"
@@ -94,25 +104,30 @@ static int run_prologue(char *line, size_t size, const struct sos_driver *driver
 	char begin[40] = "";
 	if (driver->dialect != SOS_DIALECT_SH_LOW)
 		snprintf(begin, sizeof(begin), "\\exec %d>&240 %d>&-;", mark, mark ^ 1);
-	return snprintf(line, size, "%s%s%s%s", before->code == 2 && bash ? ";;\n" : "",
+	return snprintf(line, size, "%s%s%s%s%s", driver->typing ? "\\exec >&240\n" : "",
+			before->code == 2 && bash ? ";;\n" : "",
 			traced ? (bash ? "\\builtin set +xv\n" : "set +xv\n") : "", begin, status);
 }
 
-size_t sos_driver_run(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of,
-		      const struct sos_record *before, bool careful)
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], struct sos_driver *driver, struct sos_run_number of,
+		      const struct sos_record *before, enum sos_way way)
 {
 	unsigned long long n = of.sequence, k = of.token;
 	int mark = SOS_FD_MARK + (int)(of.sequence & 1);
 	int at = run_prologue(line, SOS_DRIVER_LINE, driver, mark, before);
+	driver->typing = false;
 	char *rest = line + at;
 	size_t left = (size_t)(SOS_DRIVER_LINE - at);
 	int more = 0;
 	switch (driver->dialect) {
 	case SOS_DIALECT_BASH:
-		if (careful)
+		if (way == SOS_WAY_CAREFUL)
 			more = snprintf(rest, left,
 					"{ \\builtin . %s 243>&240&&" TAIL_CAREFUL "||" TAIL_CAREFUL "; } "
 					"<&240 >&241 2>&242\n",
+					driver->text, n, k, n, k);
+		else if (way == SOS_WAY_PROBE)
+			more = snprintf(rest, left, "{ \\builtin . %s 243>&240;" TAIL_PROBE "; } <&240 >&241 2>&242\n",
 					driver->text, n, k, n, k);
 		else
 			more = snprintf(rest, left, "{ \\builtin . %s 243>&240;" TAIL_PLAIN "; } <&240 >&241 2>&242\n",
@@ -136,6 +151,26 @@ size_t sos_driver_run(char line[SOS_DRIVER_LINE], const struct sos_driver *drive
 		return 0;
 	}
 	return more > 0 && (size_t)more < left ? (size_t)(at + more) : 0;
+}
+
+size_t sos_driver_type(char line[SOS_DRIVER_LINE], struct sos_driver *driver, struct sos_run_number of,
+		       const char *text, size_t length, enum sos_plain kind)
+{
+	static const char *const also[] = {
+		[SOS_PLAIN_QUIET] = "",
+		[SOS_PLAIN_BUILTINS] = " 2>&242",
+		[SOS_PLAIN_PROGRAMS] = " 2>&242 <&240 243>&240",
+	};
+	const char *begin = driver->typing ? "" : "\\exec >&243\n";
+	driver->typing = true;
+	return done(snprintf(line, SOS_DRIVER_LINE, "%s{ %.*s;} >&241%s;" TYPED "\n", begin, (int)length, text,
+			     also[kind], (unsigned long long)of.sequence, (unsigned long long)of.token));
+}
+
+size_t sos_driver_type_again(char line[SOS_DRIVER_LINE], struct sos_run_number of)
+{
+	return done(snprintf(line, SOS_DRIVER_LINE, TYPED " >&243\n", (unsigned long long)of.sequence,
+			     (unsigned long long)of.token));
 }
 
 size_t sos_driver_again(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of)
@@ -206,21 +241,31 @@ static bool number(const char **at, const char *end, char stop, uint64_t limit, 
 	return true;
 }
 
-/* "S12.81985529 0 himBs 345", without its NULs. */
+/* "S12.81985529 0 himBs 345", "T12.81985529 0" or "P12.81985529", without its NULs. */
 static bool parse_body(const char *p, const char *end, struct sos_record *record)
 {
-	uint64_t code, last = 0;
+	static const char kinds[] = "STP";
+	uint64_t code = 0, last = 0;
 	struct sos_record r = { 0 };
-	if (p == end || *p++ != 'S' || !number(&p, end, '.', UINT64_MAX / 20, &r.of.sequence) ||
-	    !number(&p, end, ' ', UINT64_MAX / 20, &r.of.token) || !number(&p, end, ' ', 255, &code))
+	const char *kind = p < end && *p ? strchr(kinds, *p) : NULL;
+	if (!kind)
 		return false;
-	const char *space = memchr(p, ' ', (size_t)(end - p));
-	if (!space || space - p >= SOS_DRIVER_FLAGS)
+	p++;
+	r.kind = (enum sos_record_kind)(kind - kinds);
+	if (!number(&p, end, '.', UINT64_MAX / 20, &r.of.sequence) ||
+	    !number(&p, end, r.kind == SOS_RECORD_PROBE ? 0 : ' ', UINT64_MAX / 20, &r.of.token))
 		return false;
-	memcpy(r.flags, p, (size_t)(space - p));
-	p = space + 1;
-	if (p != end && !number(&p, end, 0, UINT32_MAX, &last))
+	if (r.kind != SOS_RECORD_PROBE && !number(&p, end, r.kind == SOS_RECORD_PLAIN ? 0 : ' ', 255, &code))
 		return false;
+	if (r.kind == SOS_RECORD_STATUS) {
+		const char *space = memchr(p, ' ', (size_t)(end - p));
+		if (!space || space - p >= SOS_DRIVER_FLAGS)
+			return false;
+		memcpy(r.flags, p, (size_t)(space - p));
+		p = space + 1;
+		if (p != end && !number(&p, end, 0, UINT32_MAX, &last))
+			return false;
+	}
 	r.code = (int)code;
 	r.last = (uint32_t)last;
 	*record = r;
@@ -238,6 +283,8 @@ size_t sos_record_parse(const char *data, size_t length, struct sos_record *reco
 	if (!end)
 		return length - junk > 256 ? length : junk;
 	*found = parse_body(start + 1, end, record);
+	if (*found)
+		record->junk = junk;
 	/* Where it is none, its closing NUL may open the next one. */
 	return (size_t)(end - data) + (*found ? 1 : 0);
 }

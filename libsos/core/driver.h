@@ -23,13 +23,26 @@
  * group is mute, so that set -x and traps show no line of ours. All goes
  * through `builtin`, so that there is only one name that shadowing could break;
  * the line that repairs takes that away in POSIX mode, where no function can
- * stand in for `unset`. */
+ * stand in for `unset`.
+ *
+ * What is plain (core/plain.h) is typed as it stands, for half the price, to a
+ * shell that is known to be clean:
+ *
+ *	{ TEXT;} >&241 2>&242;printf ... "$?"
+ *
+ * Its stdout is the status pipe then, which no process that it starts can see;
+ * for other texts, which may set a PROMPT_COMMAND that prints, it is put back.
+ * Clean is a shell that has no function, alias, trap or PROMPT_COMMAND and the
+ * options that it began with. Only other texts can change that; after one of
+ * them the next plain text is sourced, and its line has the shell list what it
+ * has of those, to the status pipe, between the record and one more ("P"). */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/link.h"
+#include "core/plain.h"
 
 /* Descriptors of a session's shell. */
 enum {
@@ -56,6 +69,7 @@ struct sos_driver {
 	enum sos_dialect dialect;
 	char text[SOS_DRIVER_PATH];    /* the file with the user's text, as the shell opens it */
 	char restore[SOS_DRIVER_PATH]; /* and the one that gives $? back */
+	bool typing;                   /* the shell's own stdout is the status pipe */
 };
 #define SOS_DRIVER_FLAGS 32
 
@@ -65,7 +79,15 @@ struct sos_run_number {
 	uint64_t sequence, token;
 };
 
+enum sos_record_kind {
+	SOS_RECORD_STATUS, /* S: `$?`, `$-` and `$!` */
+	SOS_RECORD_PLAIN,  /* T: `$?` of what was typed; nothing else can have changed */
+	SOS_RECORD_PROBE   /* P: the end of the list of what makes a shell unclean */
+};
+
 struct sos_record {
+	enum sos_record_kind kind;
+	size_t junk;                  /* bytes that were passed over before it */
 	struct sos_run_number of;
 	int code;                     /* $? */
 	uint32_t last;                /* $! or 0 */
@@ -81,9 +103,21 @@ enum sos_dialect sos_driver_next(enum sos_dialect dialect);
 
 /* Lines; each gives its length in `line`. `of` comes back in the record. */
 size_t sos_driver_open(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of);
-/* Run what is in the text file. `before`: the record of the command before. `careful`: see sos_driver_careful. */
-size_t sos_driver_run(char line[SOS_DRIVER_LINE], const struct sos_driver *driver, struct sos_run_number of,
-		      const struct sos_record *before, bool careful);
+/* How the text file is run; for shells other than bash all are the same. */
+enum sos_way {
+	SOS_WAY_USUAL,
+	SOS_WAY_CAREFUL, /* see sos_driver_careful */
+	SOS_WAY_PROBE    /* as usual, and ask whether the shell is clean */
+};
+/* Run what is in the text file; the driver is not `typing` then. `before`: the record of the command before. */
+size_t sos_driver_run(char line[SOS_DRIVER_LINE], struct sos_driver *driver, struct sos_run_number of,
+		      const struct sos_record *before, enum sos_way way);
+/* Type a plain text to a clean bash; the driver is `typing` then. */
+size_t sos_driver_type(char line[SOS_DRIVER_LINE], struct sos_driver *driver, struct sos_run_number of,
+		       const char *text, size_t length, enum sos_plain kind);
+/* Report again after that, in the place of sos_driver_again: a status of 0 then says that the line never reached the
+ * shell, since what takes bash back to its prompt leaves another one. */
+size_t sos_driver_type_again(char line[SOS_DRIVER_LINE], struct sos_run_number of);
 /* The text may switch set -e on or close a descriptor: it has the words for it, or -e is on. */
 bool sos_driver_careful(const char *text, size_t length, const struct sos_record *before);
 /* Report again: the shell asks for a line and no record came (^C, ${x?}, set -u). It opens all that a run opens, so

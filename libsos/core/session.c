@@ -336,8 +336,12 @@ static int open_shell(struct sos_session *session, int64_t deadline, struct sos_
 		int r = sos_session_type(session, line, length, error);
 		if (r == 0)
 			r = sos_session_await(session, deadline, error);
-		if (r != 0)
-			return r < 0 ? r : 0;
+		if (r < 0)
+			return r;
+		if (r > 0) {
+			memcpy(session->flags, session->last.flags, sizeof(session->flags));
+			return 0;
+		}
 		session->driver.dialect = sos_driver_next(session->driver.dialect);
 	}
 	return sos_error_set(error, SOS_ERROR_UNSUPPORTED, "the image's shell does not answer as a POSIX shell would");

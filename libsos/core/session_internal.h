@@ -13,6 +13,10 @@
 #include "core/session.h"
 
 #define SOS_SESSION_TOKENS 32
+#define SOS_SESSION_PROBES 8 /* after so many in vain a session's shell is taken for unclean */
+
+/* Whether plain texts may be typed: see driver.h. */
+enum sos_shell_clean { SOS_SHELL_UNKNOWN, SOS_SHELL_CLEAN, SOS_SHELL_UNCLEAN };
 
 struct sos_session {
 	struct sos_link *link;
@@ -39,6 +43,9 @@ struct sos_session {
 	uint64_t tokens[SOS_SESSION_TOKENS];
 	unsigned tokens_left;
 	struct sos_record last;       /* the record of the command before */
+	char flags[SOS_DRIVER_FLAGS]; /* $- as the session began */
+	enum sos_shell_clean clean;
+	unsigned probes_in_vain;
 	char status[512];             /* bytes of the status pipe that are no whole record yet */
 	size_t status_length;
 	uint64_t junk;                /* bytes of the status pipe since the command began */

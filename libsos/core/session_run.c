@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,10 @@ struct run {
 	enum stage stage;
 	enum asked asked;
 	int reports;          /* lines sent after the first one: again, repair */
+	enum sos_plain plain; /* typed as it stands, if not NO */
+	bool probing;         /* the shell lists what makes it unclean, after its record */
+	bool recorded;        /* the record came */
+	size_t junk;          /* bytes since then that were no record */
 	uint32_t last_before; /* $! before the command */
 	int shell_status;
 	bool shell_ended;
@@ -68,29 +73,58 @@ int sos_session_type(struct sos_session *session, const char *line, size_t lengt
 
 /* ---- what comes from the shell ---- */
 
-/* The record of this command, among what the status pipe had. */
-static bool find_record(struct sos_session *session)
+/* A record of this command. True: it was the last one. */
+static bool take_record(struct run *run, const struct sos_record *record)
 {
-	bool mine = false;
-	while (session->status_length && !mine) {
+	struct sos_session *s = run->session;
+	switch (record->kind) {
+	case SOS_RECORD_STATUS:
+		s->last = *record;
+		run->recorded = true;
+		run->junk = 0;
+		return !run->probing;
+	case SOS_RECORD_PLAIN:
+		/* What took the shell back to its prompt left a status; 0 is of a line that was taken from the shell. */
+		if (run->reports > 0 && record->code == 0)
+			return false;
+		s->last.of = record->of;
+		s->last.code = record->code;
+		return true;
+	case SOS_RECORD_PROBE:
+		break;
+	}
+	if (run->junk == 0 && run->reports == 0 && strcmp(s->last.flags, s->flags) == 0) {
+		s->clean = SOS_SHELL_CLEAN;
+		s->probes_in_vain = 0;
+	}
+	return run->recorded;
+}
+
+/* Go through what the status pipe had. True: it had the last record of this command. */
+static bool find_record(struct run *run)
+{
+	struct sos_session *s = run->session;
+	bool last = false;
+	while (s->status_length && !last) {
 		struct sos_record record;
 		bool found;
-		size_t used = sos_record_parse(session->status, session->status_length, &record, &found);
+		size_t used = sos_record_parse(s->status, s->status_length, &record, &found);
 		if (!used)
 			break;
-		session->status_length -= used;
-		for (size_t i = 0; i < session->status_length; i++)
-			session->status[i] = session->status[used + i];
-		mine = found && record.of.sequence == session->run.sequence && record.of.token == session->run.token;
-		if (mine)
-			session->last = record;
+		s->status_length -= used;
+		for (size_t i = 0; i < s->status_length; i++)
+			s->status[i] = s->status[used + i];
+		run->junk += found ? record.junk : used;
+		if (found && record.of.sequence == s->run.sequence && record.of.token == s->run.token)
+			last = take_record(run, &record);
 	}
-	return mine;
+	return last;
 }
 
 /* At most JUNK_ONCE bytes a time, so that a tenant that floods the status pipe holds up no deadline. */
-static bool read_status(struct sos_session *session)
+static bool read_status(struct run *run)
 {
+	struct sos_session *session = run->session;
 	for (size_t taken = 0; taken < JUNK_ONCE;) {
 		if (session->status_length == sizeof(session->status))
 			session->status_length = 0;
@@ -103,7 +137,7 @@ static bool read_status(struct sos_session *session)
 		taken += (size_t)n;
 		session->junk += (uint64_t)n;
 		session->status_length += (size_t)n;
-		if (find_record(session))
+		if (find_record(run))
 			return true;
 		if ((size_t)n < room)
 			return false;
@@ -144,7 +178,7 @@ static int take_drained(struct run *run)
 		if (s->status_length == sizeof(s->status))
 			s->status_length = 0;
 		s->status[s->status_length++] = status.data[i];
-		run->done = status.data[i] == 0 && find_record(s);
+		run->done = status.data[i] == 0 && find_record(run);
 	}
 	return 0;
 }
@@ -159,7 +193,6 @@ static bool line_consumed(const struct sos_session *session)
 /* The child's eventfd: the link ended, broke or came back, or the shell ended. */
 static int look_at_child(struct run *run)
 {
-	sos_child_quiet(&run->session->child);
 	struct sos_child_state state = sos_child_look(&run->session->child);
 	if (state.ended)
 		return sos_child_ended(&run->session->child, run->error);
@@ -170,7 +203,7 @@ static int look_at_child(struct run *run)
 			return r;
 	}
 	if (state.exited && !state.paused && !run->done) {
-		run->shell_ended = !read_status(run->session);
+		run->shell_ended = !read_status(run);
 		run->shell_status = state.status;
 		/* By attach the word that the line was read may come after the end. */
 		run->unheard = run->typed && !run->session->link->attach_transport && run->asked == ASKED_LINE &&
@@ -236,9 +269,10 @@ static int ask_again(struct run *run)
 	char line[SOS_DRIVER_LINE];
 	struct sos_session *s = run->session;
 	size_t length = 0;
+	s->clean = SOS_SHELL_UNKNOWN;
 	if (run->reports == 0)
-		length = sos_driver_again(line, &s->driver, s->run);
-	else if (run->reports == 1)
+		length = run->plain ? sos_driver_type_again(line, s->run) : sos_driver_again(line, &s->driver, s->run);
+	else if (run->reports == 1 && !run->plain)
 		length = sos_driver_repair(line, &s->driver, s->run);
 	run->reports++;
 	run->asked = ASKED_LINE;
@@ -254,7 +288,8 @@ static int consumed(struct run *run)
 		run->asked = ASKED_BLANK;
 		return sos_session_type(run->session, " ", 1, run->error);
 	}
-	run->done = read_status(run->session);
+	/* A probe that came to nothing costs nobody a command. */
+	run->done = read_status(run) || run->recorded;
 	return run->done ? 0 : ask_again(run);
 }
 
@@ -295,12 +330,14 @@ static int step(struct run *run)
 	int r = 0;
 	if (wait_some(run, polls) < 0 && errno != EINTR)
 		return sos_error_errno(run->error, SOS_ERROR_SYSTEM, errno, "cannot wait for the command");
-	if ((polls[P_STATUS].revents & POLLIN) && read_status(run->session))
+	if ((polls[P_STATUS].revents & POLLIN) && read_status(run))
 		run->done = true;
 	if (!run->done && run->session->junk > JUNK_MAX && run->stage != SHELL_KILLED)
 		return give_up(run);
-	if (!run->done && polls[P_WAKE].revents)
+	if (!run->done && polls[P_WAKE].revents) {
+		sos_child_quiet(&run->session->child);
 		r = look_at_child(run);
+	}
 	if (r == 0 && !run->done && (polls[P_OUT].revents || polls[P_ERR].revents))
 		r = read_output(run);
 	if (r == 0 && !run->done && (polls[P_COMMAND].revents & (POLLOUT | POLLERR)))
@@ -332,28 +369,57 @@ int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_
 	return 1;
 }
 
-static int send_command(struct sos_session *session, const struct sos_command *command, struct sos_error *error)
+/* Into the text file, behind the options that were taken off. */
+static int put_text(struct sos_session *session, const struct sos_command *command, struct sos_error *error)
 {
 	char line[SOS_DRIVER_LINE];
 	size_t prefix = sos_driver_prefix(line, &session->driver, &session->last);
-	struct sos_buffer text = SOS_BUFFER_INIT;
-	int r;
-	if (prefix) {
-		if (sos_buffer_append(&text, line, prefix) < 0 ||
-		    sos_buffer_append(&text, command->text, command->text_length) < 0)
-			r = sos_error_nomem(error);
-		else
-			r = sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, text.data, text.length, error);
-		sos_buffer_free(&text);
-	} else {
-		r = sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, command->text, command->text_length,
-				  error);
+	if (!prefix)
+		return sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, command->text,
+				     command->text_length, error);
+	SOS_AUTO_BUFFER struct sos_buffer text = SOS_BUFFER_INIT;
+	if (sos_buffer_append(&text, line, prefix) < 0 ||
+	    sos_buffer_append(&text, command->text, command->text_length) < 0)
+		return sos_error_nomem(error);
+	return sos_child_put(&session->child, SOS_FD_TEXT, session->text_fd, text.data, text.length, error);
+}
+
+/* How a text that lies in the file is run; what is known of the shell then. */
+static enum sos_way choose_way(struct run *run, const struct sos_command *command, bool plain)
+{
+	struct sos_session *s = run->session;
+	bool known = s->clean == SOS_SHELL_UNCLEAN;
+	if (!plain && s->probes_in_vain < SOS_SESSION_PROBES)
+		s->clean = SOS_SHELL_UNKNOWN;
+	if (sos_driver_careful(command->text, command->text_length, &s->last))
+		return SOS_WAY_CAREFUL;
+	if (!plain || known)
+		return SOS_WAY_USUAL;
+	/* Until the answer says otherwise. */
+	s->clean = SOS_SHELL_UNCLEAN;
+	s->probes_in_vain++;
+	run->probing = true;
+	return SOS_WAY_PROBE;
+}
+
+static int send_command(struct run *run, const struct sos_command *command, struct sos_error *error)
+{
+	char line[SOS_DRIVER_LINE];
+	struct sos_session *s = run->session;
+	size_t length = command->text_length;
+	enum sos_plain plain =
+		s->driver.dialect == SOS_DIALECT_BASH ? sos_plain(command->text, &length) : SOS_PLAIN_NO;
+	if (plain && s->clean == SOS_SHELL_CLEAN) {
+		run->plain = plain;
+		length = sos_driver_type(line, &s->driver, sos_session_next(s), command->text, length, plain);
+		return sos_session_type(s, line, length, error);
 	}
+	int r = put_text(s, command, error);
 	if (r < 0)
 		return r;
-	size_t length = sos_driver_run(line, &session->driver, sos_session_next(session), &session->last,
-				       sos_driver_careful(command->text, command->text_length, &session->last));
-	return sos_session_type(session, line, length, error);
+	enum sos_way way = choose_way(run, command, plain);
+	length = sos_driver_run(line, &s->driver, sos_session_next(s), &s->last, way);
+	return sos_session_type(s, line, length, error);
 }
 
 /* After a time limit: what the command left behind dies too, and the shell says so ("Killed") to nobody: an empty line
@@ -402,7 +468,7 @@ int sos_session_run(struct sos_session *session, const struct sos_command *comma
 	session->junk = 0;
 	int r = look_at_child(&run);
 	if (r == 0 && !run.done)
-		r = send_command(session, command, error);
+		r = send_command(&run, command, error);
 	run.typed = r == 0 && !run.done;
 	while (r == 0 && !run.done)
 		r = step(&run);

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			/* What was read gives lines that fit. */
 			char line[SOS_DRIVER_LINE];
 			MUST(record.code >= 0 && record.code <= 255 && strlen(record.flags) < SOS_DRIVER_FLAGS);
-			static const struct sos_driver bash = { SOS_DIALECT_BASH, "/text", "/restore" };
-			MUST(sos_driver_run(line, &bash, record.of, &record, true) > 0);
+			struct sos_driver bash = { SOS_DIALECT_BASH, "/text", "/restore", false };
+			MUST(sos_driver_run(line, &bash, record.of, &record, SOS_WAY_CAREFUL) > 0);
 			MUST(sos_driver_prefix(line, &bash, &record) < SOS_DRIVER_LINE);
 		}
 		if (!used)

@@ -105,8 +105,8 @@ START_TEST(lines_are_short_and_whole)
 			sos_driver_open(line, &driver, of),
 			sos_driver_again(line, &driver, of),
 			sos_driver_repair(line, &driver, of),
-			sos_driver_run(line, &driver, of, &before, false),
-			sos_driver_run(line, &driver, of, &before, true),
+			sos_driver_run(line, &driver, of, &before, SOS_WAY_USUAL),
+			sos_driver_run(line, &driver, of, &before, SOS_WAY_CAREFUL),
 		};
 		for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
 			ck_assert_msg(lengths[i] > 0 && lengths[i] < SOS_DRIVER_LINE, "dialect %d, line %zu", d, i);
@@ -126,19 +126,19 @@ START_TEST(options_are_put_back_and_status_is_restored)
 	struct sos_record traced = { .code = 9, .flags = "himxBs" };
 	struct sos_record broken = { .code = 2, .flags = "himBs" };
 	ck_assert_uint_eq(sos_driver_prefix(line, &bash, &plain), 0);
-	line[sos_driver_run(line, &bash, of, &plain, false)] = 0;
+	line[sos_driver_run(line, &bash, of, &plain, SOS_WAY_USUAL)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "/dir/text"));
 	ck_assert_ptr_nonnull(strstr(line, "S5.1234567 "));
 	ck_assert_ptr_null(strstr(line, "/dir/restore"));
-	line[sos_driver_run(line, &bash, of, &failed, false)] = 0;
+	line[sos_driver_run(line, &bash, of, &failed, SOS_WAY_USUAL)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "/dir/restore 9&&"));
-	line[sos_driver_run(line, &bash, of, &traced, false)] = 0;
+	line[sos_driver_run(line, &bash, of, &traced, SOS_WAY_USUAL)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "set +xv\n"));
 	ck_assert_ptr_null(strstr(line, "/dir/restore"));
 	line[sos_driver_prefix(line, &bash, &traced)] = 0;
 	ck_assert_ptr_nonnull(strstr(line, "set -x;"));
 	ck_assert_ptr_nonnull(strstr(line, "/dir/restore 9"));
-	line[sos_driver_run(line, &bash, of, &broken, false)] = 0;
+	line[sos_driver_run(line, &bash, of, &broken, SOS_WAY_USUAL)] = 0;
 	ck_assert_int_eq(strncmp(line, ";;\n", 3), 0);
 }
 END_TEST
@@ -152,7 +152,7 @@ START_TEST(a_report_wants_the_mark_of_its_run)
 		struct sos_run_number of = { i, 1 };
 		snprintf(set, sizeof(set), "exec %d>&240", i % 2 ? 237 : 236);
 		snprintf(want, sizeof(want), "<&%d ", i % 2 ? 237 : 236);
-		line[sos_driver_run(line, &bash, of, &before, false)] = 0;
+		line[sos_driver_run(line, &bash, of, &before, SOS_WAY_USUAL)] = 0;
 		ck_assert_ptr_nonnull(strstr(line, set));
 		line[sos_driver_again(line, &bash, of)] = 0;
 		ck_assert_ptr_nonnull(strstr(line, want));
