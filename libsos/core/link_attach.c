@@ -398,7 +398,6 @@ static void stream_ready(struct sos_watch *watch, uint32_t events)
 {
 	struct sos_attach *attach = sos_list_entry(watch, struct sos_attach, watch);
 	char *scratch = sos_loop_scratch(attach->link->loop);
-	do_tasks(attach);
 	if (events & EPOLLOUT) {
 		SOS_LOCKED(&attach->link->lock);
 		flush(attach);
@@ -415,6 +414,8 @@ static void stream_ready(struct sos_watch *watch, uint32_t events)
 		}
 		if (is_stderr)
 			continue;
+		/* A child may have been spawned since the last read, and its answer, output and end be among these bytes. */
+		do_tasks(attach);
 		if (sos_buffer_append(&attach->in, scratch, (size_t)n) < 0 || !take_frames(attach)) {
 			stream_over(attach, "its sos-init broke the protocol");
 			return;

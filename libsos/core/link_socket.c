@@ -78,7 +78,8 @@ static int write_nonce(const struct sos_link *link)
 	SOS_AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0 || fchmod(fd, 0644) < 0)
 		return -errno;
-	return write(fd, hex, 32) == 32 ? 0 : -EIO;
+	ssize_t written = write(fd, hex, 32);
+	return written < 0 ? -errno : written == 32 ? 0 : -ENOSPC;
 }
 
 int sos_link_socket_open(struct sos_link *link, struct sos_error *error)

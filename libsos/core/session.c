@@ -370,7 +370,7 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 		driver_file(session, SOS_LINK_RETURN, SOS_FD_RETURN, session->driver.restore, sos_driver_return);
 	int r = 0;
 	if (session->text_fd < 0 || return_fd < 0 || make_pipes(session, theirs) < 0)
-		r = sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "cannot make the session's pipes");
+		r = sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "cannot make the session's pipes and files");
 	if (r == 0)
 		r = spawn_shell(session, shell, theirs, return_fd, deadline, error);
 	for (int i = 0; i < 4; i++)

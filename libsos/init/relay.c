@@ -147,11 +147,37 @@ static void on_output(struct sos_event *event, uint32_t events)
 	sos_relay_pump(((struct sos_stream *)event)->child);
 }
 
+static void send_credit(const struct sos_stream *s, uint32_t bytes)
+{
+	uint8_t data[SOS_FRAME_HEADER + 8];
+	struct sos_frame_writer w;
+	if (!bytes)
+		return;
+	sos_frame_begin(&w, data, sizeof data);
+	sos_frame_put_u32(&w, s->target);
+	sos_frame_put_u32(&w, bytes);
+	sos_control_send(data, sos_frame_end(&w, SOS_FRAME_CREDIT, 0, s->child->id));
+}
+
+static void credit_read(struct sos_stream *s)
+{
+	if (s->in_pipe && !sos_stream_pending(s)) {
+		send_credit(s, s->in_pipe);
+		s->in_pipe = 0;
+	}
+}
+
+/* The library learns what the child had read before it learns of the end: a shell that ended without having read its
+ * line did not run it. */
 void sos_relay_ended(struct sos_child *child)
 {
-	for (unsigned i = 0; i < child->stream_count; i++)
-		if (is_output(&child->streams[i]))
-			child->streams[i].due = sos_stream_pending(&child->streams[i]);
+	for (unsigned i = 0; i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (is_output(s))
+			s->due = sos_stream_pending(s);
+		else if (s->kind == SOS_STREAM_RELAY_IN && s->event.fd >= 0)
+			credit_read(s);
+	}
 }
 
 bool sos_relay_settled(const struct sos_child *child)
@@ -165,18 +191,6 @@ bool sos_relay_settled(const struct sos_child *child)
 /* Input. The pipe has one page, and gets more only when it is empty: that is when it takes a byte again, and the moment
  * at which the library may know that the child has read (a shell that asks for its next line). */
 
-static void send_credit(const struct sos_stream *s, uint32_t bytes)
-{
-	uint8_t data[SOS_FRAME_HEADER + 8];
-	struct sos_frame_writer w;
-	if (!bytes)
-		return;
-	sos_frame_begin(&w, data, sizeof data);
-	sos_frame_put_u32(&w, s->target);
-	sos_frame_put_u32(&w, bytes);
-	sos_control_send(data, sos_frame_end(&w, SOS_FRAME_CREDIT, 0, s->child->id));
-}
-
 static void take_input(struct sos_stream *s, uint32_t bytes)
 {
 	s->start += bytes;
@@ -185,10 +199,7 @@ static void take_input(struct sos_stream *s, uint32_t bytes)
 
 static void write_input(struct sos_stream *s)
 {
-	if (s->in_pipe && !sos_stream_pending(s)) {
-		send_credit(s, s->in_pipe);
-		s->in_pipe = 0;
-	}
+	credit_read(s);
 	if (s->length && !s->in_pipe) {
 		ssize_t n = write(s->event.fd, s->buffer + s->start, s->length < INPUT_PAGE ? s->length : INPUT_PAGE);
 		if (n > 0) {

@@ -181,6 +181,25 @@ static void test_input(struct box *box)
 	free(seen);
 }
 
+/* What it read is told before its end: or a shell's `exit` would look like a line that nobody read. */
+static void test_last_words(struct box *box)
+{
+	static const struct box_fd fds[] = {{.target = 0, .end = SOS_END_IN}, {.target = 1, .end = SOS_END_OUT}};
+	unsigned late = 0;
+	/* Orphans keep it reaping, so that it learns of an end before it looked at the pipe. */
+	uint32_t noise = spawn(box, "while :; do (true &) ; done", fds, 0);
+	for (int i = 0; i < 200; i++) {
+		struct seen *seen = new_seen();
+		uint32_t id = spawn(box, "read x; kill -9 $$", fds, 2);
+		send_data(box, id, 0, "line\n", 5);
+		late += !collect(box, id, SOS_FRAME_EXITED, 5000, seen) || seen->credits != 5;
+		box_answer(box, box_request(box, SOS_FRAME_FORGET, 1, id), NULL, NULL);
+		free(seen);
+	}
+	box_answer(box, box_request(box, SOS_FRAME_FORGET, 1, noise), NULL, NULL);
+	tap_equal(late, 0, "what it read is credited before its end");
+}
+
 static void test_files(struct box *box)
 {
 	static const struct box_fd fds[] = {{.target = 1, .end = SOS_END_OUT},
@@ -362,6 +381,7 @@ int main(int argc, char **argv)
 	start(&box, &(struct box_options){.init = init, .transport = "attach"}, &(struct box_setup){0});
 	test_command(&box);
 	test_input(&box);
+	test_last_words(&box);
 	test_files(&box);
 	test_order(&box);
 	test_session(&box);
