@@ -17,7 +17,7 @@ const char sos_driver_return[] = "\\builtin return \"$1\"\n";
 	"{ \\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240; }"
 
 /* What is typed needs no more than its status. */
-#define TYPED "printf '\\0T%llu.%llu %%s\\0' \"$?\""
+#define TYPED(kind) "printf '\\0" kind "%llu.%llu %%s\\0' \"$?\""
 
 /* A clean shell lists nothing. Bash makes BASH_ALIASES and functions from the environment too: all is listed here. */
 #define PROBE                                                                 \
@@ -163,13 +163,13 @@ size_t sos_driver_type(char line[SOS_DRIVER_LINE], struct sos_driver *driver, st
 	};
 	const char *begin = driver->typing ? "" : "\\exec >&243\n";
 	driver->typing = true;
-	return done(snprintf(line, SOS_DRIVER_LINE, "%s{ %.*s;} >&241%s;" TYPED "\n", begin, (int)length, text,
+	return done(snprintf(line, SOS_DRIVER_LINE, "%s{ %.*s;} >&241%s;" TYPED("T") "\n", begin, (int)length, text,
 			     also[kind], (unsigned long long)of.sequence, (unsigned long long)of.token));
 }
 
 size_t sos_driver_type_again(char line[SOS_DRIVER_LINE], struct sos_run_number of)
 {
-	return done(snprintf(line, SOS_DRIVER_LINE, TYPED " >&243\n", (unsigned long long)of.sequence,
+	return done(snprintf(line, SOS_DRIVER_LINE, TYPED("A") " >&243\n", (unsigned long long)of.sequence,
 			     (unsigned long long)of.token));
 }
 
@@ -241,10 +241,10 @@ static bool number(const char **at, const char *end, char stop, uint64_t limit, 
 	return true;
 }
 
-/* "S12.81985529 0 himBs 345", "T12.81985529 0" or "P12.81985529", without its NULs. */
+/* "S12.81985529 0 himBs 345", "T12.81985529 0" (or A) or "P12.81985529", without its NULs. */
 static bool parse_body(const char *p, const char *end, struct sos_record *record)
 {
-	static const char kinds[] = "STP";
+	static const char kinds[] = "STAP";
 	uint64_t code = 0, last = 0;
 	struct sos_record r = { 0 };
 	const char *kind = p < end && *p ? strchr(kinds, *p) : NULL;
@@ -255,7 +255,7 @@ static bool parse_body(const char *p, const char *end, struct sos_record *record
 	if (!number(&p, end, '.', UINT64_MAX / 20, &r.of.sequence) ||
 	    !number(&p, end, r.kind == SOS_RECORD_PROBE ? 0 : ' ', UINT64_MAX / 20, &r.of.token))
 		return false;
-	if (r.kind != SOS_RECORD_PROBE && !number(&p, end, r.kind == SOS_RECORD_PLAIN ? 0 : ' ', 255, &code))
+	if (r.kind != SOS_RECORD_PROBE && !number(&p, end, r.kind == SOS_RECORD_STATUS ? ' ' : 0, 255, &code))
 		return false;
 	if (r.kind == SOS_RECORD_STATUS) {
 		const char *space = memchr(p, ' ', (size_t)(end - p));

@@ -82,6 +82,7 @@ struct sos_run_number {
 enum sos_record_kind {
 	SOS_RECORD_STATUS, /* S: `$?`, `$-` and `$!` */
 	SOS_RECORD_PLAIN,  /* T: `$?` of what was typed; nothing else can have changed */
+	SOS_RECORD_AGAIN,  /* A: the same, asked for again */
 	SOS_RECORD_PROBE   /* P: the end of the list of what makes a shell unclean */
 };
 

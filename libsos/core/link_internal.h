@@ -2,7 +2,8 @@
 #pragma once
 
 /* The insides of a link, shared by link.c (state, calls, frames),
- * link_socket.c (the unix socket) and link_attach.c (the attach stream).
+ * link_socket.c (the unix socket), link_attach.c (the attach stream) and
+ * link_relay.c (what goes over it).
  *
  * Connections are made, read and closed on the loop's thread only. `lock`
  * guards everything that callers' threads share with it. Order: link, then
@@ -94,7 +95,7 @@ void sos_attach_free(struct sos_attach *attach); /* without the lock */
 void sos_attach_hang_up(struct sos_attach *attach);
 /* With the lock. */
 int sos_attach_send(struct sos_attach *attach, const void *frame, size_t length);
-/* Before SPAWN is sent, without the lock: take over the container's ends of a child's ports. */
+/* link_relay.c. Before SPAWN is sent, without the lock: take over the container's ends of a child's ports. */
 int sos_attach_ports(struct sos_attach *attach, uint32_t child, bool session, const struct sos_port *ports,
 		     size_t port_count);
 void sos_attach_forget(struct sos_attach *attach, uint32_t child); /* without the lock */

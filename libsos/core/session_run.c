@@ -83,10 +83,12 @@ static bool take_record(struct run *run, const struct sos_record *record)
 		run->recorded = true;
 		run->junk = 0;
 		return !run->probing;
-	case SOS_RECORD_PLAIN:
+	case SOS_RECORD_AGAIN:
 		/* What took the shell back to its prompt left a status; 0 is of a line that was taken from the shell. */
-		if (run->reports > 0 && record->code == 0)
+		if (record->code == 0)
 			return false;
+		__attribute__((fallthrough));
+	case SOS_RECORD_PLAIN:
 		s->last.of = record->of;
 		s->last.code = record->code;
 		return true;
@@ -205,9 +207,7 @@ static int look_at_child(struct run *run)
 	if (state.exited && !state.paused && !run->done) {
 		run->shell_ended = !read_status(run);
 		run->shell_status = state.status;
-		/* By attach the word that the line was read may come after the end. */
-		run->unheard = run->typed && !run->session->link->attach_transport && run->asked == ASKED_LINE &&
-			       !line_consumed(run->session);
+		run->unheard = run->typed && run->asked == ASKED_LINE && !line_consumed(run->session);
 		run->done = true;
 	}
 	return 0;

@@ -119,6 +119,8 @@ static bool pump_once(struct sos_child *child)
 	return more;
 }
 
+static void write_input(struct sos_stream *s);
+
 /* One DATA frame of each stream a round, and few rounds, so that nobody starves. */
 void sos_relay_pump(struct sos_child *child)
 {
@@ -126,6 +128,11 @@ void sos_relay_pump(struct sos_child *child)
 		return;
 	for (int round = 0; round < 4 && sos_control_roomy() && pump_once(child); round++)
 		;
+	for (unsigned i = 0; i < child->stream_count; i++) {
+		struct sos_stream *s = &child->streams[i];
+		if (s->kind == SOS_STREAM_RELAY_IN && s->event.fd >= 0 && s->in_pipe)
+			write_input(s); /* its credit may have been held */
+	}
 	sos_child_tell(child);
 	want(child);
 }
@@ -167,6 +174,14 @@ static void credit_read(struct sos_stream *s)
 	}
 }
 
+/* What the child wrote to its last output before it read goes first: a shell that asks for its next line has reported
+ * on the one before. */
+static bool held(const struct sos_stream *s)
+{
+	const struct sos_stream *last = last_output(s->child);
+	return last && sos_stream_pending(last);
+}
+
 /* The library learns what the child had read before it learns of the end: a shell that ended without having read its
  * line did not run it. */
 void sos_relay_ended(struct sos_child *child)
@@ -199,7 +214,8 @@ static void take_input(struct sos_stream *s, uint32_t bytes)
 
 static void write_input(struct sos_stream *s)
 {
-	credit_read(s);
+	if (s->in_pipe && !sos_stream_pending(s) && !held(s))
+		credit_read(s);
 	if (s->length && !s->in_pipe) {
 		ssize_t n = write(s->event.fd, s->buffer + s->start, s->length < INPUT_PAGE ? s->length : INPUT_PAGE);
 		if (n > 0) {

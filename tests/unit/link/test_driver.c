@@ -64,6 +64,7 @@ START_TEST(junk_is_passed_over)
 		JUNK("\0S1.5 256 h \0"), JUNK("\0S-1.5 0 h \0"), JUNK("\0S1.5 0\0"), JUNK("\0S1.5 0 h x\0"),
 		JUNK("\0S1.5 0 h 99999999999\0"), JUNK("\0S99999999999999999999.5 0 h \0"), JUNK("\0E1.5 0 h \0"),
 		JUNK("\0S1.5 0 hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh \0"),
+		JUNK("\0T1.5 0 h \0"), JUNK("\0T1.5\0"), JUNK("\0T1.5 256\0"), JUNK("\0A1.5 \0"), JUNK("\0P1.5 0\0"), JUNK("\0P1\0"),
 	};
 	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
 		char data[256];
@@ -75,6 +76,23 @@ START_TEST(junk_is_passed_over)
 			ck_assert_uint_eq(records[0].of.sequence, 7);
 			ck_assert_int_eq(records[0].code, 3);
 		}
+	}
+}
+END_TEST
+
+START_TEST(records_of_every_kind)
+{
+	static const char data[] = "ab\0T12.99 7\0\0A12.99 0\0list\0P12.99\0";
+	static const enum sos_record_kind kinds[] = { SOS_RECORD_PLAIN, SOS_RECORD_AGAIN, SOS_RECORD_PROBE };
+	static const int codes[] = { 7, 0, 0 };
+	static const size_t junk[] = { 2, 0, 4 };
+	struct sos_record records[8];
+	ck_assert_uint_eq(parse_split(data, sizeof(data) - 1, sizeof(data) - 1, records), 3);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(records[i].kind, kinds[i]);
+		ck_assert_int_eq(records[i].code, codes[i]);
+		ck_assert_uint_eq(records[i].junk, junk[i]);
+		ck_assert_uint_eq(records[i].of.token, 99);
 	}
 }
 END_TEST
@@ -143,6 +161,30 @@ START_TEST(options_are_put_back_and_status_is_restored)
 }
 END_TEST
 
+/* A clean shell's stdout is the status pipe while plain texts are typed to it, and only then. */
+START_TEST(plain_texts_are_typed)
+{
+	char line[SOS_DRIVER_LINE], text[SOS_PLAIN_MAX];
+	struct sos_driver driver = bash;
+	struct sos_run_number of = { UINT64_MAX / 20, UINT64_MAX / 20 };
+	struct sos_record before = { .flags = "himBs" };
+	memset(text, 't', sizeof(text));
+	size_t length = sos_driver_type(line, &driver, of, text, sizeof(text), SOS_PLAIN_PROGRAMS);
+	ck_assert(length > 0 && length < SOS_DRIVER_LINE);
+	line[length] = 0;
+	ck_assert_int_eq(strncmp(line, "\\exec >&243\n{ ttt", 17), 0);
+	ck_assert_ptr_nonnull(strstr(line, "t;} >&241 2>&242 <&240 243>&240;printf"));
+	line[sos_driver_type(line, &driver, of, "echo hi", 7, SOS_PLAIN_QUIET)] = 0;
+	ck_assert_int_eq(strncmp(line, "{ echo hi;} >&241;printf '", 26), 0);
+	line[sos_driver_type(line, &driver, of, "pwd", 3, SOS_PLAIN_BUILTINS)] = 0;
+	ck_assert_int_eq(strncmp(line, "{ pwd;} >&241 2>&242;printf '", 29), 0);
+	line[sos_driver_run(line, &driver, of, &before, SOS_WAY_PROBE)] = 0;
+	ck_assert_int_eq(strncmp(line, "\\exec >&240\n", 12), 0);
+	line[sos_driver_run(line, &driver, of, &before, SOS_WAY_USUAL)] = 0;
+	ck_assert_ptr_null(strstr(line, "\\exec >&240\n"));
+}
+END_TEST
+
 /* The mark that a run sets is the one that its report wants, and not the one of the run before. */
 START_TEST(a_report_wants_the_mark_of_its_run)
 {
@@ -184,6 +226,6 @@ START_TEST(shells_and_their_dialects)
 }
 END_TEST
 
-UNIT_MAIN("driver", a_record_at_every_split, junk_is_passed_over, a_record_without_end_is_not_kept_for_ever,
+UNIT_MAIN("driver", a_record_at_every_split, junk_is_passed_over, records_of_every_kind, plain_texts_are_typed, a_record_without_end_is_not_kept_for_ever,
 	  lines_are_short_and_whole, options_are_put_back_and_status_is_restored, a_report_wants_the_mark_of_its_run, who_is_run_with_care,
 	  shells_and_their_dialects)
