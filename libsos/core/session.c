@@ -30,6 +30,7 @@
 #define OUTPUT_PIPE (256 * 1024)
 #define BACKGROUND_MAX (64u * 1024)
 #define FLOOD_PAUSE_MS 5
+#define REST_MS 20 /* without a command, before idle output is listened to: commands in a row pay nothing for that */
 
 /* ---- output between commands ---- */
 
@@ -58,11 +59,22 @@ static size_t take_background(struct sos_session *session, int fd)
 	return total;
 }
 
-static void listen_idle(struct sos_session *session, uint32_t events)
+static void listen_idle(struct sos_session *session, bool on)
 {
-	sos_loop_modify(session->loop, &session->out_watch, events);
+	if (session->listening == on)
+		return;
+	session->listening = on;
+	sos_loop_modify(session->loop, &session->out_watch, on ? EPOLLIN : 0);
 	if (session->err_fd >= 0)
-		sos_loop_modify(session->loop, &session->err_watch, events);
+		sos_loop_modify(session->loop, &session->err_watch, on ? EPOLLIN : 0);
+}
+
+/* Listen in a while, if nobody runs a command until then. */
+static void rest(struct sos_session *session, int64_t ms)
+{
+	session->resting = true;
+	session->rested = session->run.sequence;
+	sos_timer_set(session->loop, &session->rest, sos_clock_deadline(ms));
 }
 
 static void idle_output(struct sos_session *session, struct sos_watch *watch, uint32_t events)
@@ -75,8 +87,8 @@ static void idle_output(struct sos_session *session, struct sos_watch *watch, ui
 		sos_loop_remove(session->loop, watch);
 	} else if (moved >= 65536 || !moved) {
 		/* A job that writes for ever must not cost us a core; it waits for its reader meanwhile. */
-		listen_idle(session, 0);
-		sos_timer_set(session->loop, &session->resume_idle, sos_clock_deadline(FLOOD_PAUSE_MS));
+		listen_idle(session, false);
+		rest(session, FLOOD_PAUSE_MS);
 	}
 }
 
@@ -90,12 +102,17 @@ static void err_ready(struct sos_watch *watch, uint32_t events)
 	idle_output(sos_list_entry(watch, struct sos_session, err_watch), watch, events);
 }
 
-static void flood_paused(struct sos_timer *timer)
+static void rested(struct sos_timer *timer)
 {
-	struct sos_session *session = sos_list_entry(timer, struct sos_session, resume_idle);
+	struct sos_session *session = sos_list_entry(timer, struct sos_session, rest);
 	SOS_LOCKED(&session->lock);
-	if (!session->busy)
-		listen_idle(session, EPOLLIN);
+	session->resting = false;
+	if (session->busy)
+		return; /* it rests again when its turn is over */
+	if (session->rested == session->run.sequence)
+		listen_idle(session, true);
+	else
+		rest(session, REST_MS);
 }
 
 /* ---- turns ---- */
@@ -131,8 +148,8 @@ static void pass_turn_locked(struct sos_session *session)
 		return;
 	}
 	session->busy = false;
-	if (session->end == SOS_SESSION_ALIVE)
-		listen_idle(session, EPOLLIN);
+	if (session->end == SOS_SESSION_ALIVE && !session->resting)
+		rest(session, REST_MS);
 }
 
 static void pass_turn(struct sos_session *session)
@@ -146,7 +163,7 @@ static int take_turn(struct sos_session *session, int64_t timeout_ms, int cancel
 	SOS_LOCKED(&session->lock);
 	if (!session->busy) {
 		session->busy = true;
-		listen_idle(session, 0);
+		listen_idle(session, false);
 		return 0;
 	}
 	struct turn turn = { .mine = false };
@@ -364,7 +381,7 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 	session->command_fd = session->out_fd = session->err_fd = session->status_fd = session->command_hold = -1;
 	pthread_mutex_init(&session->lock, NULL);
 	sos_list_init(&session->waiting);
-	sos_timer_init(&session->resume_idle, flood_paused);
+	sos_timer_init(&session->rest, rested);
 	session->text_fd = driver_file(session, SOS_LINK_TEXT, SOS_FD_TEXT, session->driver.text, "");
 	SOS_AUTO_CLOSE int return_fd =
 		driver_file(session, SOS_LINK_RETURN, SOS_FD_RETURN, session->driver.restore, sos_driver_return);
@@ -384,6 +401,7 @@ int sos_session_open(struct sos_link *link, enum sos_shell shell, enum sos_strea
 	if (r == 0 && (sos_loop_add(session->loop, &session->out_watch, EPOLLIN) < 0 ||
 		       (session->separate && sos_loop_add(session->loop, &session->err_watch, EPOLLIN) < 0)))
 		r = sos_error_set(error, SOS_ERROR_SYSTEM, "cannot watch the session's output");
+	session->listening = true;
 	if (r < 0) {
 		sos_session_free(session);
 		return sos_error_prefix(error, r, "open the session");
@@ -396,9 +414,12 @@ void sos_session_free(struct sos_session *session)
 {
 	if (!session)
 		return;
+	pthread_mutex_lock(&session->lock);
+	session->busy = true; /* so that it rests no more */
+	pthread_mutex_unlock(&session->lock);
 	sos_loop_remove(session->loop, &session->out_watch);
 	sos_loop_remove(session->loop, &session->err_watch);
-	sos_timer_cancel(session->loop, &session->resume_idle);
+	sos_timer_cancel(session->loop, &session->rest);
 	sos_child_free(&session->child);
 	int fds[] = { session->command_fd, session->out_fd, session->err_fd, session->status_fd, session->text_fd,
 		      session->command_hold };

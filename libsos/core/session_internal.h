@@ -34,7 +34,9 @@ struct sos_session {
 	bool busy;
 	enum sos_session_end end;
 	struct sos_watch out_watch, err_watch;
-	struct sos_timer resume_idle; /* listens again after a flood */
+	bool listening, resting;      /* the watches ask for input; `rest` is set */
+	struct sos_timer rest;        /* when it runs out in a session at rest, they shall */
+	uint64_t rested;              /* the last command when it was set */
 	struct sos_buffer background;
 	uint64_t background_dropped;
 
