@@ -58,7 +58,7 @@ cleanup() {
 		wait "$engine_pid" 2>/dev/null
 		grep -o " $work/[^ ]*" /proc/mounts | sort -r | xargs -r umount -l
 		for directory in $run_new; do
-			find "$directory" -depth -type d -empty -delete
+			[ ! -d "$directory" ] || find "$directory" -depth -type d -empty -delete
 		done
 		note "Engine stopped; its images and volumes go with its directory"
 	elif [ -n "$work" ]; then
@@ -116,6 +116,7 @@ wait_until() {
 # it. Where no other storage driver works (an overlay below) it is asked for vfs, which always does.
 start_engine() {
 	local driver directory bridge=none
+	note "no Engine answers at $(socket_path): starting one"
 	command -v dockerd >/dev/null || install docker.io
 	# The package may have started one.
 	engine_answers && return 0

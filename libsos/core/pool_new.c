@@ -230,7 +230,7 @@ int sos_pool_new(const struct sos_pool_options *options, struct sos_pool **pool,
 	if (!p)
 		return sos_error_nomem(error);
 	struct sos_error e = SOS_ERROR_INIT;
-	if ((r = build(p, &o, &e)))
+	if (build(p, &o, &e))
 		return sos_error_copy(error, &e);
 	bool lazy = o.flags & SOS_POOL_LAZY;
 	int64_t timeout = o.timeout_ms ? o.timeout_ms : lazy ? LAZY_CONNECT_MS : CONNECT_MS;

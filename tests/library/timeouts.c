@@ -40,15 +40,16 @@ static int alive(struct sos_sandbox *sandbox, const char *mark)
 
 struct kind {
 	const char *name, *command, *mark;
-	const char *output; /* NULL: not checked, as bash says "Killed" where it was */
+	const char *output; /* NULL: endless; with what bash itself says of a job, as on a terminal */
 };
 
 static const struct kind kinds[] = {
 	{ "sleeping", "echo part; sleep 1011", "sleep 1011", "part\n" },
 	{ "spinning in the shell", "while :; do :; done", "no process of that name", "" },
 	{ "spinning in a child", "bash -c ': 1012; while :; do :; done'", "1012", "" },
-	{ "deaf", "probe stubborn 1013", "stubborn 1013", NULL },
-	{ "stopped", "bash -c 'kill -STOP $$; : 1014' ; sleep 1014", "1014", NULL },
+	{ "deaf", "probe stubborn 1013", "stubborn 1013", "Killed\n" },
+	{ "stopped", "bash -c 'kill -STOP $$; : 1014' ; sleep 1014", "1014",
+	  "\n[2]+  Stopped                 bash -c 'kill -STOP $$; : 1014'\n" },
 	{ "in a pipeline", "probe stubborn 1015 | probe stubborn 1015 | cat", "stubborn 1015", "" },
 	{ "with children of its own", "bash -c 'probe stubborn 1016 & sleep 1016 & wait'", "1016", "" },
 	{ "forking", "probe fork 50 1017; sleep 1017", "1017", "" },
