@@ -34,7 +34,9 @@ void bench_tasks_run(struct bench_tasks *tasks, size_t rounds)
 	for (size_t round = 0; round < rounds; round++)
 		for (size_t i = 0; i < tasks->count && !bench_stopped; i++) {
 			struct bench_task *task = &tasks->list[i];
+			size_t from = task->row->samples.count;
 
 			task->run(task->state, task->per_round, &task->row->samples);
+			bench_row_round(task->row, from);
 		}
 }
