@@ -132,6 +132,17 @@ static void run(struct bench *bench, const char *const *swerex)
 		}
 }
 
+/* The bash on the host has the locale and the terminal that sessions have; see add_environment in rivals.c. */
+static void set_environment(void)
+{
+	static const char *const others[] = { "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANGUAGE", "BASH_ENV", "PS0", "PROMPT_COMMAND" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		unsetenv(others[i]);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("TERM", "dumb", 1);
+}
+
 /* --many has a socket for each sandbox. */
 static void raise_descriptors(void)
 {
@@ -199,6 +210,7 @@ int main(int argc, char **argv)
 	bench.report.partial = bench.only != NULL;
 	catch_signals();
 	raise_descriptors();
+	set_environment();
 	if (ask_engine(&bench) < 0)
 		return 2;
 	if (commit)

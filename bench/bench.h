@@ -35,6 +35,7 @@ struct bench_task {
 	/* Add `count` samples (or failures) to `samples`. */
 	void (*run)(void *state, size_t count, struct bench_samples *samples);
 	size_t per_round;
+	size_t every; /* it has its turn in every so-manieth round */
 };
 
 struct bench_tasks {
@@ -44,6 +45,9 @@ struct bench_tasks {
 
 void bench_tasks_add(struct bench_tasks *tasks, struct bench_row *row, void *state,
 		     void (*run)(void *state, size_t count, struct bench_samples *samples), size_t per_round);
+/* For what only explains others and takes long: a turn in every fourth round. */
+void bench_tasks_add_seldom(struct bench_tasks *tasks, struct bench_row *row, void *state,
+			    void (*run)(void *state, size_t count, struct bench_samples *samples));
 /* A short warm-up that is not counted, then all of them by turns. */
 void bench_tasks_run(struct bench_tasks *tasks, size_t rounds);
 
