@@ -135,7 +135,8 @@ static void run(struct bench *bench, const char *const *swerex)
 /* The bash on the host has the locale and the terminal that sessions have; see add_environment in rivals.c. */
 static void set_environment(void)
 {
-	static const char *const others[] = { "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANGUAGE", "BASH_ENV", "PS0", "PROMPT_COMMAND" };
+	static const char *const others[] = { "LC_ALL",	  "LC_CTYPE", "LC_MESSAGES",   "LANGUAGE",
+					      "BASH_ENV", "PS0",      "PROMPT_COMMAND" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		unsetenv(others[i]);

@@ -12,7 +12,8 @@
 #define TEXT_BYTES 67108864
 #define TEXT_FILE "/dev/shm/sos-bench"
 /* Half of it in a file, since a container's /dev/shm holds 64 MiB and no more; lines of 64 bytes. */
-#define MAKE_TEXT "head -c 33554432 <(yes 'a line of output such as a build prints, 63 characters in all..') >" TEXT_FILE
+#define MAKE_TEXT \
+	"head -c 33554432 <(yes 'a line of output such as a build prints, 63 characters in all..') >" TEXT_FILE
 
 struct bench_daemon {
 	struct bench *bench;
@@ -62,8 +63,8 @@ static void run_standalone(void *state, size_t count, struct bench_samples *samp
 {
 	struct bench_daemon *daemon = state;
 
-	bench_server_measure(&daemon->server->http, daemon->exec, "{\"command\":\"echo hi\",\"standalone\":true}", "hi\n", count,
-			     samples);
+	bench_server_measure(&daemon->server->http, daemon->exec, "{\"command\":\"echo hi\",\"standalone\":true}", "hi\n",
+			     count, samples);
 }
 
 static void run_rollout(void *state, size_t count, struct bench_samples *samples)
@@ -74,8 +75,8 @@ static void run_rollout(void *state, size_t count, struct bench_samples *samples
 		struct bench_samples steps = { 0 };
 		int64_t start = bench_now_ns();
 
-		bench_server_measure(&daemon->server->http, daemon->exec, "{\"command\":\"" BENCH_ROLLOUT_STEP "\"}", "",
-				     BENCH_ROLLOUT_STEPS, &steps);
+		bench_server_measure(&daemon->server->http, daemon->exec, "{\"command\":\"" BENCH_ROLLOUT_STEP "\"}",
+				     "", BENCH_ROLLOUT_STEPS, &steps);
 		if (steps.failures == 0)
 			bench_samples_add_ns(samples, bench_now_ns() - start);
 		samples->failures += steps.failures;
@@ -112,7 +113,8 @@ static void run_output(void *state, size_t count, struct bench_samples *samples)
 		if (r == 0 && is_text(&answer))
 			bench_samples_add(samples, (double)TEXT_BYTES * 1e3 / (double)(end - start));
 		else if (samples->failures++ == 0)
-			fprintf(stderr, "bench: 64 MiB: %d, %zu bytes, %.80s\n", answer.status, answer.length, answer.body);
+			fprintf(stderr, "bench: 64 MiB: %d, %zu bytes, %.80s\n", answer.status, answer.length,
+				answer.body);
 	}
 }
 
@@ -127,7 +129,8 @@ void bench_daemon_add(struct bench_daemon *daemon, struct bench_groups *groups)
 	bench_tasks_add(commands, bench_report_row(report, "session.http"), daemon, run_session, 100);
 	bench_tasks_add(commands, bench_report_row(report, "standalone.http"), daemon, run_standalone, 50);
 	bench_tasks_add(&groups->rollouts, bench_report_row(report, "rollout.http"), daemon, run_rollout, 1);
-	if (bench_http_call(&daemon->server->http, "POST", daemon->exec, "{\"command\":\"" MAKE_TEXT "\"}", &answer) == 0 &&
+	if (bench_http_call(&daemon->server->http, "POST", daemon->exec, "{\"command\":\"" MAKE_TEXT "\"}",
+			    &answer) == 0 &&
 	    bench_server_is(&answer, ""))
 		bench_tasks_add(&groups->outputs, output, daemon, run_output, 1);
 	else

@@ -186,8 +186,8 @@ static void run_rollout(void *state, size_t count, struct bench_samples *samples
 }
 
 /* `peak` takes what memory rose beyond what is kept; NULL: not asked. */
-static void measure_output(struct bench_library *library, int64_t cap, int64_t kept, struct bench_row *peak, size_t count,
-			   struct bench_samples *samples)
+static void measure_output(struct bench_library *library, int64_t cap, int64_t kept, struct bench_row *peak,
+			   size_t count, struct bench_samples *samples)
 {
 	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
 	char command[64];

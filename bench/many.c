@@ -116,6 +116,7 @@ static void count_descriptors(struct many *many, const char *name)
 
 static void run_seconds(struct many *many)
 {
+	struct bench_row *due = bench_report_row(&many->bench->report, "many.due");
 	pthread_t half;
 	bool halving;
 
@@ -131,7 +132,7 @@ static void run_seconds(struct many *many)
 	if (halving)
 		pthread_join(half, NULL);
 	for (size_t i = 0; i < many->bench->many; i++)
-		bench_report_row(&many->bench->report, "many.due")->samples.failures += many->members[i].samples.failures;
+		due->samples.failures += many->members[i].samples.failures;
 	collect(many);
 	bench_server_weigh(many->server, "many.memory.end", "RssAnon");
 	bench_server_weigh(many->server, "many.rss.end", "VmRSS");

@@ -101,7 +101,8 @@ static void print_row(struct bench_report *report, struct bench_row *row, FILE *
 	fprintf(f, "%-54s %8zu %6zu %10.*f %10.*f %-5s", row->title, bench_row_calls(row), row->samples.failures,
 		digits(p50), p50, digits(p99), p99, row->unit);
 	if (base && bench_row_p50(base) > 0)
-		fprintf(f, " %7.*f x %s", p50 < bench_row_p50(base) / 10 ? 4 : 2, p50 / bench_row_p50(base), base->name);
+		fprintf(f, " %7.*f x %s", p50 < bench_row_p50(base) / 10 ? 4 : 2, p50 / bench_row_p50(base),
+			base->name);
 	fprintf(f, "%s%s\n", row->note ? "  " : "", row->note ? row->note : "");
 }
 
@@ -193,7 +194,8 @@ static size_t print_targets(struct bench_report *report, FILE *f)
 		print_limit(target, &verdict, verdict.must, verdict.must_met, f);
 		print_limit(target, &verdict, verdict.goal, verdict.goal_met, f);
 		fprintf(f, "%s\n", verdict.measured ? "" : "not measured");
-		missed += verdict.measured && !verdict.must_met && (target->must != 0 || target->measure == BENCH_FAILURES);
+		missed += verdict.measured && !verdict.must_met &&
+			  (target->must != 0 || target->measure == BENCH_FAILURES);
 	}
 	return missed;
 }

@@ -38,7 +38,8 @@ static void add_environment(cJSON *body)
 	static const char *const environment[] = { "HOME=/root", "USER=root", "SHELL=/bin/bash", "TERM=dumb",
 						   "LANG=C.UTF-8" };
 
-	cJSON_AddItemToObject(body, "Env", cJSON_CreateStringArray(environment, sizeof(environment) / sizeof(environment[0])));
+	cJSON_AddItemToObject(body, "Env",
+			      cJSON_CreateStringArray(environment, sizeof(environment) / sizeof(environment[0])));
 }
 
 static int start_container(struct bench_rivals *rivals)
@@ -74,8 +75,8 @@ static int start_container(struct bench_rivals *rivals)
 /* `second` may be NULL. */
 static int start_inside(struct bench_rivals *rivals, int which, const char *mode, const char *first, const char *second)
 {
-	const char *argv[] = { rivals->bench->docker, "exec", "-i", rivals->id, "/sos-bench-inside", mode, first, second,
-			       NULL };
+	const char *argv[] = { rivals->bench->docker, "exec", "-i",   rivals->id, "/sos-bench-inside",
+			       mode,		      first,  second, NULL };
 
 	return bench_worker_start(&rivals->workers[which], argv);
 }
@@ -85,7 +86,9 @@ static int start_file(struct bench_rivals *rivals, int which, const char *name, 
 	char path[96], bytes[32];
 
 	snprintf(bytes, sizeof(bytes), "%zu", strlen(output));
-	return bench_floor_file(&rivals->floor, name, text, path) ? start_inside(rivals, which, "file", bytes, path) : -1;
+	if (!bench_floor_file(&rivals->floor, name, text, path))
+		return -1;
+	return start_inside(rivals, which, "file", bytes, path);
 }
 
 /* The floors and what runs inside the container of the rivals. */
@@ -98,7 +101,8 @@ static int start_all(struct bench_rivals *rivals)
 	    bench_floor_start(&rivals->floor, rivals->bench->docker, rivals->id) < 0 ||
 	    bench_floor_start_host(&rivals->host) < 0)
 		return -1;
-	if (start_inside(rivals, SPAWN, "spawn", "3", "echo hi") < 0 || start_inside(rivals, FLOW, "flow", bytes, NULL) < 0)
+	if (start_inside(rivals, SPAWN, "spawn", "3", "echo hi") < 0 ||
+	    start_inside(rivals, FLOW, "flow", bytes, NULL) < 0)
 		return -1;
 	if (start_file(rivals, FILE_LONG, BENCH_FLOOR_LONG, bench_text_long(), BENCH_TEXT_LONG_OUTPUT) < 0)
 		return -1;

@@ -160,8 +160,8 @@ bool bench_server_is(const struct bench_answer *answer, const char *expected)
 	return is;
 }
 
-void bench_server_measure(struct bench_http *http, const char *path, const char *body, const char *expected, size_t count,
-			  struct bench_samples *samples)
+void bench_server_measure(struct bench_http *http, const char *path, const char *body, const char *expected,
+			  size_t count, struct bench_samples *samples)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct bench_answer answer = { .body = "" };

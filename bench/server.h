@@ -38,8 +38,8 @@ int bench_server_sandbox(struct bench_server *server, struct bench_http *http, c
 /* True where the answer is a result with that output and exit code 0. */
 bool bench_server_is(const struct bench_answer *answer, const char *expected);
 /* POST `body`, or GET without one; `expected` NULL: only the status counts. */
-void bench_server_measure(struct bench_http *http, const char *path, const char *body, const char *expected, size_t count,
-			  struct bench_samples *samples);
+void bench_server_measure(struct bench_http *http, const char *path, const char *body, const char *expected,
+			  size_t count, struct bench_samples *samples);
 /* A line of the daemon's /proc/PID/status, as a sample of that row. */
 void bench_server_weigh(struct bench_server *server, const char *row, const char *field);
 /* Private memory in kB of PID 1 of a sandbox's container, by the path of its exec; -1: not known. */

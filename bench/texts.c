@@ -19,7 +19,8 @@ const char *bench_text_long(void)
 	at += (size_t)snprintf(text, sizeof(text), "n=0\n");
 	while (steps < LONG_STEPS)
 		at += (size_t)snprintf(text + at, sizeof(text) - at,
-				       "n=$((n + 1)); if [ \"$n\" -lt 1 ]; then echo \"step %zu of %d went wrong: $n\" >&2; fi\n",
+				       "n=$((n + 1)); if [ \"$n\" -lt 1 ]; then "
+				       "echo \"step %zu of %d went wrong: $n\" >&2; fi\n",
 				       ++steps, LONG_STEPS);
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "echo \"$n\"\n#");
 	/* A comment up to the size that is promised. */
