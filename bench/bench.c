@@ -4,7 +4,8 @@
  * sos-bench: run by run.sh, which knows where everything is.
  *
  *   sos-bench --image IMAGE --inside PATH --server PATH --json FILE
- *             --label NAME=VALUE [--quick] [--strict] [-- SWEREX-WORKER...]
+ *             --label NAME=VALUE [--commit TEXT] [--only GROUP,...] [--many N]
+ *             [--seconds S] [--quick] [--strict] [-- SWEREX-WORKER...]
  */
 
 #include <getopt.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -63,37 +65,110 @@ static int ask_engine(struct bench *bench)
 	return bench->report.machine && version ? 0 : -1;
 }
 
-static void run(struct bench *bench, const char *const *swerex)
+/* With --only: whether this group was asked for. */
+static bool wanted(const struct bench *bench, const char *group)
 {
-	struct bench_tasks commands = { .count = 0 }, outputs = { .count = 0 };
+	size_t length = strlen(group);
+
+	for (const char *at = bench->only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (strncmp(at, group, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+			return true;
+	return !bench->only;
+}
+
+/* What is measured in one sandbox, beside its floors and rivals. */
+static void run_calls(struct bench *bench, const char *const *swerex)
+{
+	static struct bench_groups groups;
 	struct bench_rivals *rivals = bench_rivals_new(bench, swerex);
 	struct bench_library *library = bench_library_new(bench);
-	struct bench_server *server = bench_server_new(bench);
+	struct bench_daemon *daemon = bench_daemon_new(bench);
 
-	if (!rivals || !library || !server)
+	if (!rivals || !library || !daemon) {
 		bench_say("part of the table will be missing");
+		bench->report.incomplete = true;
+	}
 	if (rivals)
-		bench_rivals_add(rivals, &commands, &outputs);
+		bench_rivals_add(rivals, &groups);
 	if (library)
-		bench_library_add(library, &commands, &outputs);
-	if (server)
-		bench_server_add(server, &commands);
-	bench_say("commands");
-	bench_tasks_run(&commands, bench->rounds);
-	bench_say("output");
-	bench_tasks_run(&outputs, bench->quick ? 1 : 7);
+		bench_library_add(library, &groups);
+	if (daemon)
+		bench_daemon_add(daemon, &groups);
+	if (wanted(bench, "commands")) {
+		bench_say("commands");
+		bench_tasks_run(&groups.commands, bench->rounds);
+	}
+	if (wanted(bench, "output")) {
+		bench_say("output");
+		bench_tasks_run(&groups.outputs, bench->cycles);
+	}
+	if (wanted(bench, "rollouts")) {
+		bench_say("rollouts");
+		bench_tasks_run(&groups.rollouts, bench->cycles);
+	}
 	bench_rivals_free(rivals);
 	bench_library_free(library);
-	bench_server_free(server);
-	/* A fresh one: what it weighs shall not be what the rounds before left in its trajectories. */
-	server = bench_stopped ? NULL : bench_server_new(bench);
-	if (server) {
-		bench_say("16 sandboxes");
-		bench_server_crowd(server);
+	bench_daemon_free(daemon);
+}
+
+static void run(struct bench *bench, const char *const *swerex)
+{
+	static const struct {
+		const char *group, *say;
+		void (*function)(struct bench *bench);
+	} parts[] = {
+		{ "crowd", "16 sandboxes", bench_crowd },
+		{ "open", "1, 10 and 50 sandboxes", bench_open },
+		{ "starts", "starts", bench_starts },
+		{ "cycles", "life cycles by 1, 4, 16 and 64 clients", bench_cycles },
+	};
+
+	if (wanted(bench, "commands") || wanted(bench, "output") || wanted(bench, "rollouts"))
+		run_calls(bench, swerex);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !bench_stopped; i++)
+		if (wanted(bench, parts[i].group)) {
+			bench_say(parts[i].say);
+			parts[i].function(bench);
+		}
+}
+
+/* The bash on the host has the locale and the terminal that sessions have; see add_environment in rivals.c. */
+static void set_environment(void)
+{
+	static const char *const others[] = { "LC_ALL",	  "LC_CTYPE", "LC_MESSAGES",   "LANGUAGE",
+					      "BASH_ENV", "PS0",      "PROMPT_COMMAND" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		unsetenv(others[i]);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("TERM", "dumb", 1);
+}
+
+/* --many has a socket for each sandbox. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	bench_server_free(server);
-	if (!bench_stopped)
-		bench_lifecycles(bench);
+}
+
+static int report(struct bench *bench, const char *json, bool strict)
+{
+	size_t missed;
+
+	if (bench_stopped) {
+		bench_say("interrupted: nothing is reported");
+		return 130;
+	}
+	missed = bench_report_print(&bench->report, stdout);
+	if (json && bench_report_write_json(&bench->report, json) < 0) {
+		perror(json);
+		return 2;
+	}
+	return bench->report.incomplete || bench_report_failures(&bench->report) > 0 || (strict && missed > 0);
 }
 
 int main(int argc, char **argv)
@@ -101,13 +176,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "image", required_argument, NULL, 'i' },  { "inside", required_argument, NULL, 'n' },
 		{ "server", required_argument, NULL, 's' }, { "json", required_argument, NULL, 'j' },
-		{ "label", required_argument, NULL, 'l' },
-		{ "quick", no_argument, NULL, 'q' },	    { "strict", no_argument, NULL, 't' }, { 0 },
+		{ "label", required_argument, NULL, 'l' },  { "only", required_argument, NULL, 'o' },
+		{ "commit", required_argument, NULL, 'c' }, { "many", required_argument, NULL, 'm' },
+		{ "seconds", required_argument, NULL, 'S' }, { "quick", no_argument, NULL, 'q' },
+		{ "strict", no_argument, NULL, 't' },	     { 0 },
 	};
-	static struct bench bench = { .docker = "docker", .rounds = 20, .cycles = 20 };
-	const char *json = NULL;
+	static struct bench bench = { .docker = "docker", .rounds = 20, .cycles = 20, .seconds = 300 };
+	const char *json = NULL, *commit = NULL;
 	bool strict = false;
-	size_t missed;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -117,33 +193,38 @@ int main(int argc, char **argv)
 		case 's': bench.server = optarg; break;
 		case 'j': json = optarg; break;
 		case 'l': snprintf(bench.label, sizeof(bench.label), "%s", optarg); break;
+		case 'o': bench.only = optarg; break;
+		case 'c': commit = optarg; break;
+		case 'm': bench.many = strtoul(optarg, NULL, 10); break;
+		case 'S': bench.seconds = strtoul(optarg, NULL, 10); break;
 		case 'q': bench.quick = true; bench.rounds = 2; bench.cycles = 3; break;
 		case 't': strict = true; break;
 		default: return 2;
 		}
-	if (!bench.image || !bench.inside || !bench.server || !strchr(bench.label, '=')) {
+	if (!bench.image || !bench.inside || !bench.server || !strchr(bench.label, '=') || !bench.seconds) {
 		fprintf(stderr, "bench: run it by bench/run.sh\n");
 		return 2;
 	}
 	bench.engine = engine_socket();
 	bench_report_init(&bench.report);
+	bench.report.many = bench.many;
+	bench.report.partial = bench.only != NULL;
 	catch_signals();
+	raise_descriptors();
+	set_environment();
 	if (ask_engine(&bench) < 0)
 		return 2;
+	if (commit)
+		cJSON_AddStringToObject(bench.report.machine, "commit", commit);
+	if (bench.many)
+		cJSON_AddNumberToObject(bench.report.machine, "seconds", (double)bench.seconds);
 	bench_machine_load(bench.report.machine, "before");
-	run(&bench, optind < argc ? (const char *const *)&argv[optind] : NULL);
+	if (bench.many)
+		bench_many(&bench);
+	else
+		run(&bench, optind < argc ? (const char *const *)&argv[optind] : NULL);
 	bench_machine_load(bench.report.machine, "after");
-	if (bench_stopped) {
-		bench_say("interrupted: nothing is reported");
-		bench_report_clear(&bench.report);
-		return 130;
-	}
-	missed = bench_report_print(&bench.report, stdout);
-	if (json && bench_report_write_json(&bench.report, json) < 0) {
-		perror(json);
-		return 2;
-	}
-	option = bench_report_failures(&bench.report) > 0 || (strict && missed > 0);
+	option = report(&bench, json, strict);
 	bench_report_clear(&bench.report);
 	return option;
 }

@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "floor.h"
 #include "process.h"
+#include "texts.h"
 
 #define INSIDE "/sos-bench-floor"
 
@@ -42,6 +44,20 @@ void bench_floor_mount(const struct bench_floor *floor, cJSON *body)
 	cJSON_AddStringToObject(mount, "Source", floor->directory);
 	cJSON_AddStringToObject(mount, "Target", INSIDE);
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(cJSON_AddObjectToObject(body, "HostConfig"), "Mounts"), mount);
+}
+
+const char *bench_floor_file(struct bench_floor *floor, const char *name, const char *text, char path[96])
+{
+	FILE *f;
+
+	snprintf(path, 96, "%s/%s", floor->directory, name);
+	f = fopen(path, "we");
+	if (!f || fprintf(f, "%s\n", text) < 0 || fclose(f) != 0) {
+		perror(path);
+		return NULL;
+	}
+	snprintf(path, 96, INSIDE "/%s", name);
+	return path;
 }
 
 static int pass(int fd, const int pipes[3])
@@ -119,6 +135,21 @@ int bench_floor_start(struct bench_floor *floor, const char *docker, const char 
 	return 0;
 }
 
+int bench_floor_start_host(struct bench_floor *floor)
+{
+	const char *argv[] = { "bash", "--norc", "--noprofile", NULL };
+	int in[2] = { -1, -1 }, out[2] = { -1, -1 };
+
+	floor->host = true;
+	if (pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0)
+		floor->shell = bench_spawn(argv, in[0], out[1], -1);
+	close(in[0]);
+	close(out[1]);
+	floor->to = in[1];
+	floor->from = out[0];
+	return floor->shell > 0 && type(floor, "echo up\n", "up\n", false) >= 0 ? 0 : -1;
+}
+
 static void run(struct bench_floor *floor, const char *text, const char *expected, bool status, size_t count,
 		struct bench_samples *samples)
 {
@@ -147,6 +178,36 @@ static void run_program(void *state, size_t count, struct bench_samples *samples
 	run(state, "/bin/true; echo $?\n", "0\n", false, count, samples);
 }
 
+static void run_long(void *state, size_t count, struct bench_samples *samples)
+{
+	run(state, ". " INSIDE "/" BENCH_FLOOR_LONG "\n", BENCH_TEXT_LONG_OUTPUT, false, count, samples);
+}
+
+static void run_heredoc(void *state, size_t count, struct bench_samples *samples)
+{
+	run(state, ". " INSIDE "/" BENCH_FLOOR_HEREDOC "\n", BENCH_TEXT_HEREDOC_OUTPUT, false, count, samples);
+}
+
+static void run_rollout(void *state, size_t count, struct bench_samples *samples)
+{
+	run(state, BENCH_ROLLOUT_LOOP, "done\n", false, count, samples);
+}
+
+/* Step by step: as the library does it, without its safety. */
+static void run_steps(void *state, size_t count, struct bench_samples *samples)
+{
+	for (size_t i = 0; i < count && !bench_stopped; i++) {
+		struct bench_samples steps = { 0 };
+		int64_t start = bench_now_ns();
+
+		run(state, BENCH_ROLLOUT_STEP "; echo $?\n", "0\n", false, BENCH_ROLLOUT_STEPS, &steps);
+		if (steps.failures == 0)
+			bench_samples_add_ns(samples, bench_now_ns() - start);
+		samples->failures += steps.failures;
+		bench_samples_clear(&steps);
+	}
+}
+
 static void run_pinned(struct bench_floor *floor, int core, size_t count, struct bench_samples *samples)
 {
 	if (bench_pin(0, 0) && bench_pin(floor->shell, core))
@@ -167,11 +228,22 @@ static void run_two(void *state, size_t count, struct bench_samples *samples)
 	run_pinned(state, 1, count, samples);
 }
 
-void bench_floor_add(struct bench_floor *floor, struct bench_report *report, struct bench_tasks *commands)
+void bench_floor_add(struct bench_floor *floor, struct bench_report *report, struct bench_groups *groups)
 {
+	struct bench_tasks *commands = &groups->commands;
+
+	if (floor->host) {
+		bench_tasks_add(commands, bench_report_row(report, "floor.program.host"), floor, run_program, 50);
+		bench_tasks_add(&groups->rollouts, bench_report_row(report, "rollout.host"), floor, run_rollout, 1);
+		return;
+	}
 	bench_tasks_add(commands, bench_report_row(report, "floor.typed"), floor, run_typed, 100);
 	bench_tasks_add(commands, bench_report_row(report, "floor.status"), floor, run_status, 100);
 	bench_tasks_add(commands, bench_report_row(report, "floor.program"), floor, run_program, 50);
+	bench_tasks_add(commands, bench_report_row(report, "floor.source.long"), floor, run_long, 50);
+	bench_tasks_add(commands, bench_report_row(report, "floor.source.heredoc"), floor, run_heredoc, 20);
+	bench_tasks_add_seldom(&groups->rollouts, bench_report_row(report, "rollout.inside"), floor, run_rollout);
+	bench_tasks_add_seldom(&groups->rollouts, bench_report_row(report, "rollout.typed"), floor, run_steps);
 	if (floor->shell > 0)
 		bench_tasks_add(commands, bench_report_row(report, "floor.typed.one"), floor, run_one, 100);
 	if (floor->shell > 0 && sysconf(_SC_NPROCESSORS_ONLN) > 1)
@@ -187,6 +259,7 @@ static void close_one(int *fd)
 
 void bench_floor_stop(struct bench_floor *floor)
 {
+	static const char *const names[] = { "socket", BENCH_FLOOR_LONG, BENCH_FLOOR_HEREDOC };
 	char path[64];
 
 	close_one(&floor->to);
@@ -194,10 +267,15 @@ void bench_floor_stop(struct bench_floor *floor)
 	close_one(&floor->status);
 	close_one(&floor->control);
 	close_one(&floor->listener);
+	if (floor->host && floor->shell > 0)
+		waitpid(floor->shell, NULL, 0); /* its input has ended */
+	floor->shell = 0;
 	if (!floor->directory[0])
 		return;
-	snprintf(path, sizeof(path), "%s/socket", floor->directory);
-	unlink(path);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", floor->directory, names[i]);
+		unlink(path);
+	}
 	rmdir(floor->directory);
 	floor->directory[0] = '\0';
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "http.h"
+#include "stats.h"
 
 void bench_http_init(struct bench_http *http, const char *address)
 {
@@ -178,6 +179,18 @@ static int read_answer(struct bench_http *http, struct bench_answer *answer)
 	return 0;
 }
 
+/* A server may close a connection that idles: look before it is used again, as every client does. */
+static void look_whether_closed(struct bench_http *http)
+{
+	char byte;
+
+	if (http->fd < 0 || bench_now_ns() - http->used_ns < INT64_C(1000000000) ||
+	    recv(http->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+		return;
+	close(http->fd);
+	http->fd = -1;
+}
+
 int bench_http_call(struct bench_http *http, const char *method, const char *path, const char *body,
 		    struct bench_answer *answer)
 {
@@ -185,6 +198,7 @@ int bench_http_call(struct bench_http *http, const char *method, const char *pat
 	char *request;
 	int head, r;
 
+	look_whether_closed(http);
 	if (http->fd < 0 && dial(http) < 0)
 		return -1;
 	request = malloc(room);
@@ -199,6 +213,7 @@ int bench_http_call(struct bench_http *http, const char *method, const char *pat
 	free(request);
 	if (r == 0)
 		r = read_answer(http, answer);
+	http->used_ns = bench_now_ns();
 	if (r < 0 && http->fd >= 0) {
 		close(http->fd);
 		http->fd = -1;

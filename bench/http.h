@@ -8,12 +8,14 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct bench_http {
 	char address[108]; /* a unix socket's path, or a port of 127.0.0.1 */
 	char *buffer;      /* head and body of the last answer */
 	size_t have, room;
 	int fd;
+	int64_t used_ns;   /* when the last call ended */
 };
 
 struct bench_answer {

@@ -8,8 +8,12 @@
  *   inside shell SOCKET  `bash --norc --noprofile` on three pipes (0, 1 and 3)
  *                        that sos-bench passes through SOCKET: then nothing is
  *                        between them
- *   inside spawn TEXT    posix_spawn of `bash -c TEXT` with a pipe for its
- *                        output, read to its end, and waitpid
+ *   inside spawn BYTES TEXT
+ *                        posix_spawn of `bash -c TEXT` with a pipe for its
+ *                        output, read to its end, and waitpid; so many bytes
+ *                        must come
+ *   inside file BYTES PATH
+ *                        the same of `bash PATH`
  *   inside flow BYTES    the time until that many bytes of /dev/zero, written by
  *                        `head -c`, were read from a pipe
  */
@@ -103,54 +107,68 @@ static int64_t spawn_once(const char *const *argv, uint64_t expected)
 	while ((n = read(ends[0], scrap, sizeof(scrap))) > 0)
 		total += (uint64_t)n;
 	close(ends[0]);
-	if (waitpid(pid, &status, 0) < 0 || status != 0 || (expected && total != expected))
+	if (waitpid(pid, &status, 0) < 0 || status != 0 || total != expected)
 		return -1;
 	return now_ns() - start;
 }
 
-int main(int argc, char **argv)
+/* Told "N\n", answer with N lines of nanoseconds. */
+static void serve(const char *const *argv, uint64_t expected)
 {
-	const char *bash[] = { "bash", "--norc", "--noprofile", NULL };
-	const char *text[] = { "bash", "-c", argv[argc - 1], NULL };
-	const char *flow[] = { "head", "-c", argv[argc - 1], "/dev/zero", NULL };
 	char line[64];
 
-	if (argc == 2 && strcmp(argv[1], "pause") == 0) {
-		sigset_t term;
-		int which;
-
-		sigemptyset(&term);
-		sigaddset(&term, SIGTERM);
-		sigprocmask(SIG_BLOCK, &term, NULL);
-		sigwait(&term, &which);
-		return 0;
-	}
-	if (argc != 3)
-		return 2;
-	if (strcmp(argv[1], "shell") == 0) {
-		int pipes[3];
-		pid_t pid;
-
-		receive_pipes(argv[2], pipes);
-		pid = spawn(bash, pipes[0], pipes[1], pipes[2]);
-		for (int i = 0; i < 3; i++)
-			close(pipes[i]);
-		waitpid(pid, NULL, 0);
-		return 0;
-	}
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		for (long i = atol(line); i > 0; i--) {
-			int64_t ns;
-
-			if (strcmp(argv[1], "spawn") == 0)
-				ns = spawn_once(text, 0);
-			else
-				ns = spawn_once(flow, strtoull(argv[2], NULL, 10));
-			printf("%lld\n", (long long)ns);
-		}
+		for (long i = atol(line); i > 0; i--)
+			printf("%lld\n", (long long)spawn_once(argv, expected));
 		fflush(stdout);
 	}
+}
+
+static int pause_here(void)
+{
+	sigset_t term;
+	int which;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	sigwait(&term, &which);
+	return 0;
+}
+
+static int run_shell(const char *path)
+{
+	const char *bash[] = { "bash", "--norc", "--noprofile", NULL };
+	int pipes[3];
+	pid_t pid;
+
+	receive_pipes(path, pipes);
+	pid = spawn(bash, pipes[0], pipes[1], pipes[2]);
+	for (int i = 0; i < 3; i++)
+		close(pipes[i]);
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *text[] = { "bash", "-c", argv[argc - 1], NULL };
+	const char *file[] = { "bash", argv[argc - 1], NULL };
+	const char *flow[] = { "head", "-c", argv[argc - 1], "/dev/zero", NULL };
+
+	if (argc == 2 && strcmp(argv[1], "pause") == 0)
+		return pause_here();
+	if (argc == 3 && strcmp(argv[1], "shell") == 0)
+		return run_shell(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "spawn") == 0)
+		serve(text, strtoull(argv[2], NULL, 10));
+	else if (argc == 4 && strcmp(argv[1], "file") == 0)
+		serve(file, strtoull(argv[2], NULL, 10));
+	else if (argc == 3 && strcmp(argv[1], "flow") == 0)
+		serve(flow, strtoull(argv[2], NULL, 10));
+	else
+		return 2;
 	return 0;
 }

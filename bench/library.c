@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Commands and output by the library, in one sandbox. */
+/* Commands, rollouts and output by the library, in one sandbox. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,10 @@
 #include "bench.h"
 #include "engine_raw.h"
 #include "process.h"
+#include "texts.h"
 
-#define OUTPUT_BYTES 268435456
+#define OUTPUT_BYTES 1073741824
+#define DEFAULT_CAP 8388608
 
 struct bench_library {
 	struct bench *bench;
@@ -149,7 +151,43 @@ static void run_standalone(void *state, size_t count, struct bench_samples *samp
 	measure(state, &options, "hi\n", count, samples);
 }
 
-static void measure_output(struct bench_library *library, int64_t cap, size_t count, struct bench_samples *samples)
+static void run_long(void *state, size_t count, struct bench_samples *samples)
+{
+	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
+
+	options.command = bench_text_long();
+	measure(state, &options, BENCH_TEXT_LONG_OUTPUT, count, samples);
+}
+
+static void run_heredoc(void *state, size_t count, struct bench_samples *samples)
+{
+	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
+
+	options.command = bench_text_heredoc();
+	measure(state, &options, BENCH_TEXT_HEREDOC_OUTPUT, count, samples);
+}
+
+/* A sample is a whole rollout; a step that fails spoils it. */
+static void run_rollout(void *state, size_t count, struct bench_samples *samples)
+{
+	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
+
+	options.command = BENCH_ROLLOUT_STEP;
+	for (size_t i = 0; i < count && !bench_stopped; i++) {
+		struct bench_samples steps = { 0 };
+		int64_t start = bench_now_ns();
+
+		measure(state, &options, "", BENCH_ROLLOUT_STEPS, &steps);
+		if (steps.failures == 0)
+			bench_samples_add_ns(samples, bench_now_ns() - start);
+		samples->failures += steps.failures;
+		bench_samples_clear(&steps);
+	}
+}
+
+/* `peak` takes what memory rose beyond what is kept; NULL: not asked. */
+static void measure_output(struct bench_library *library, int64_t cap, int64_t kept, struct bench_row *peak,
+			   size_t count, struct bench_samples *samples)
 {
 	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
 	char command[64];
@@ -157,9 +195,10 @@ static void measure_output(struct bench_library *library, int64_t cap, size_t co
 	snprintf(command, sizeof(command), "head -c %d /dev/zero", OUTPUT_BYTES);
 	options.command = command;
 	options.max_output_bytes = cap;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !bench_stopped; i++) {
 		struct sos_error error = SOS_ERROR_INIT;
 		struct sos_result *result = NULL;
+		int64_t before = bench_peak_start(getpid());
 		int64_t start = bench_now_ns(), end;
 		size_t length = 0;
 		int r = sos_sandbox_exec(library->sandbox, &options, &result, &error);
@@ -167,28 +206,34 @@ static void measure_output(struct bench_library *library, int64_t cap, size_t co
 		end = bench_now_ns();
 		if (r == 0)
 			sos_result_output(result, &length);
-		if (r == 0 && sos_result_exit_code(result) == 0 &&
+		if (r == 0 && sos_result_exit_code(result) == 0 && (int64_t)length == kept &&
 		    length + sos_result_dropped_bytes(result) == OUTPUT_BYTES)
 			bench_samples_add(samples, (double)OUTPUT_BYTES * 1e3 / (double)(end - start));
 		else if (samples->failures++ == 0)
 			fprintf(stderr, "bench: library: %s\n", r < 0 ? error.message : "wrong length or exit code");
+		if (peak && before >= 0)
+			bench_row_add(peak, (double)(bench_peak_end(getpid(), before) - kept / 1024));
 		sos_result_unref(result);
 	}
 }
 
 static void run_output(void *state, size_t count, struct bench_samples *samples)
 {
-	measure_output(state, OUTPUT_BYTES, count, samples);
+	struct bench_library *library = state;
+
+	measure_output(library, OUTPUT_BYTES, OUTPUT_BYTES,
+		       bench_report_row(&library->bench->report, "memory.output.library"), count, samples);
 }
 
 static void run_output_capped(void *state, size_t count, struct bench_samples *samples)
 {
-	measure_output(state, 0, count, samples);
+	measure_output(state, 0, DEFAULT_CAP, NULL, count, samples);
 }
 
-void bench_library_add(struct bench_library *library, struct bench_tasks *commands, struct bench_tasks *outputs)
+void bench_library_add(struct bench_library *library, struct bench_groups *groups)
 {
 	struct bench_report *report = &library->bench->report;
+	struct bench_tasks *commands = &groups->commands, *outputs = &groups->outputs;
 
 	bench_tasks_add(commands, bench_report_row(report, "session.library"), library, run_session, 100);
 	if (library->shell > 0)
@@ -197,6 +242,9 @@ void bench_library_add(struct bench_library *library, struct bench_tasks *comman
 		bench_tasks_add(commands, bench_report_row(report, "session.library.two"), library, run_session_two, 100);
 	bench_tasks_add(commands, bench_report_row(report, "program.library"), library, run_program, 50);
 	bench_tasks_add(commands, bench_report_row(report, "standalone.library"), library, run_standalone, 50);
+	bench_tasks_add(commands, bench_report_row(report, "long.library"), library, run_long, 50);
+	bench_tasks_add(commands, bench_report_row(report, "heredoc.library"), library, run_heredoc, 20);
+	bench_tasks_add(&groups->rollouts, bench_report_row(report, "rollout.library"), library, run_rollout, 1);
 	bench_tasks_add(outputs, bench_report_row(report, "output.library"), library, run_output, 1);
 	bench_tasks_add(outputs, bench_report_row(report, "output.library.capped"), library, run_output_capped, 1);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -204,4 +205,40 @@ int64_t bench_proc_kb(pid_t pid, const char *file, const char *field)
 			found = atoll(line + length + 1);
 	fclose(f);
 	return found;
+}
+
+int64_t bench_peak_start(pid_t pid)
+{
+	char path[64];
+	FILE *f;
+	bool reset;
+
+	snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)pid);
+	f = fopen(path, "we");
+	/* 5: the high-water mark begins anew at what is resident now (proc(5)). */
+	reset = f && fputs("5", f) >= 0;
+	if (f && fclose(f) != 0)
+		reset = false;
+	return reset ? bench_proc_kb(pid, "status", "VmRSS") : -1;
+}
+
+int64_t bench_peak_end(pid_t pid, int64_t before)
+{
+	return bench_proc_kb(pid, "status", "VmHWM") - before;
+}
+
+int64_t bench_descriptors(pid_t pid)
+{
+	char path[64];
+	int64_t count = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	directory = opendir(path);
+	if (!directory)
+		return -1;
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
 }

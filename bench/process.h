@@ -41,3 +41,11 @@ bool bench_pin(pid_t pid, int core);
 pid_t bench_first_child(pid_t pid);
 /* A field of /proc/PID/status or /proc/PID/smaps_rollup in kB; -1 if it is not there. */
 int64_t bench_proc_kb(pid_t pid, const char *file, const char *field);
+/*
+ * The most memory that a process has at one time, in kB beyond what it had at bench_peak_start, which gives that or -1
+ * where the kernel does not let us ask.
+ */
+int64_t bench_peak_start(pid_t pid);
+int64_t bench_peak_end(pid_t pid, int64_t before);
+/* Open descriptors; -1 where we may not look. */
+int64_t bench_descriptors(pid_t pid);

@@ -2,72 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sos/sos.h>
-
 #include "report.h"
-
-/* What the project promises for this release. */
-static const struct bench_target targets[] = {
-	{ "session.library", "floor.typed", false, false, 2.5 },
-	{ "session.library.two", "floor.typed.two", false, false, 2.5 },
-	{ "session.http", NULL, false, false, 0.35 },
-	{ "session.http", "docker.exec", true, true, 200 },
-	{ "standalone.library", "floor.spawn", false, false, 2 },
-	{ "start.sos.none", "start.raw.none", false, false, 1.25 },
-	{ "start.sos.bridge", "start.raw.bridge", false, false, 1.25 },
-	{ "output.library", NULL, true, false, 200 },
-	{ "memory.daemon.anon", NULL, false, false, 4096 },
-};
-
-/* Name, what a person reads, unit, and the row that the ratio is taken to. */
-static const struct bench_row rows[] = {
-	{ "floor.typed", "floor: `echo hi` typed into a bare bash", "ms", NULL },
-	{ "floor.status", "floor: the same, then `echo $? >&3`", "ms", NULL },
-	{ "session.library", "session, `echo hi`, library", "ms", "floor.typed" },
-	{ "session.http", "session, `echo hi`, HTTP", "ms", "floor.typed" },
-	{ "floor.typed.one", "floor: the same, both on one core", "ms", NULL },
-	{ "session.library.one", "session, library, both on one core", "ms", "floor.typed.one" },
-	{ "floor.typed.two", "floor: the same, on two cores", "ms", NULL },
-	{ "session.library.two", "session, library, on two cores", "ms", "floor.typed.two" },
-	{ "healthz", "GET /healthz", "ms", "floor.typed" },
-	{ "swerex.session", "SWE-ReX: session, `echo hi`", "ms", "floor.typed" },
-	{ "floor.program", "floor: `/bin/true; echo $?` typed into a bare bash", "ms", NULL },
-	{ "program.library", "session, `/bin/true`, library", "ms", "floor.program" },
-	{ "floor.spawn", "floor: posix_spawn of `bash -c` in the container", "ms", NULL },
-	{ "standalone.library", "standalone, `echo hi`, library", "ms", "floor.spawn" },
-	{ "standalone.http", "standalone, `echo hi`, HTTP", "ms", "floor.spawn" },
-	{ "engine.exec", "Engine exec API: create, start, inspect", "ms", "floor.spawn" },
-	{ "docker.exec", "docker exec (CLI)", "ms", "floor.spawn" },
-	{ "swerex.execute", "SWE-ReX: execute, `bash -c`", "ms", "floor.spawn" },
-	{ "start.raw.none", "raw create+start, no network", "ms", NULL },
-	{ "start.sos.none", "create+start+first command, no network", "ms", "start.raw.none" },
-	{ "start.raw.bridge", "raw create+start, bridge", "ms", NULL },
-	{ "start.sos.bridge", "create+start+first command, bridge", "ms", "start.raw.bridge" },
-	{ "swerex.start", "SWE-ReX: container, server, session, first command", "ms", "start.raw.bridge" },
-	{ "cycle.raw", "raw create+start+remove, no network", "ms", NULL },
-	{ "cycle.sos", "create+start+first command+stop, no network", "ms", "cycle.raw" },
-	{ "cycles.raw.1", "raw life cycles, 1 client", "1/s", NULL },
-	{ "cycles.sos.1", "life cycles, 1 client", "1/s", "cycles.raw.1" },
-	{ "cycles.raw.4", "raw life cycles, 4 clients", "1/s", NULL },
-	{ "cycles.sos.4", "life cycles, 4 clients", "1/s", "cycles.raw.4" },
-	{ "cycles.raw.8", "raw life cycles, 8 clients", "1/s", NULL },
-	{ "cycles.sos.8", "life cycles, 8 clients", "1/s", "cycles.raw.8" },
-	{ "crowd.http", "16 sandboxes, 16 HTTP clients (ours, in C), `echo hi`", "1/s", NULL },
-	{ "floor.flow", "floor: 256 MiB through a pipe in the container", "MB/s", NULL },
-	{ "output.library", "256 MiB of output, all kept, library", "MB/s", "floor.flow" },
-	{ "output.library.capped", "256 MiB of output, 8 MiB kept, library", "MB/s", "floor.flow" },
-	{ "output.docker.exec", "256 MiB of output, docker exec (CLI)", "MB/s", "floor.flow" },
-	{ "memory.daemon.anon", "sos-server with 16 used sandboxes: RssAnon", "kB", NULL },
-	{ "memory.daemon.rss", "sos-server with 16 used sandboxes: VmRSS", "kB", NULL },
-	{ "memory.daemon.after", "the same after the 16 clients' commands: RssAnon", "kB", NULL },
-	{ "memory.init", "sos-init with its session: private memory", "kB", NULL },
-};
 
 void bench_report_init(struct bench_report *report)
 {
-	*report = (struct bench_report){ .count = sizeof(rows) / sizeof(rows[0]) };
+	*report = (struct bench_report){ .count = bench_row_count };
+	if (report->count > sizeof(report->rows) / sizeof(report->rows[0])) {
+		fprintf(stderr, "bench: too many rows\n");
+		exit(2);
+	}
 	for (size_t i = 0; i < report->count; i++)
-		report->rows[i] = rows[i];
+		report->rows[i] = bench_rows[i];
 }
 
 static struct bench_row *find(struct bench_report *report, const char *name)
@@ -89,32 +34,49 @@ struct bench_row *bench_report_row(struct bench_report *report, const char *name
 	return row;
 }
 
-static bool more_is_better(const struct bench_row *row)
+void bench_row_round(struct bench_row *row, size_t from)
+{
+	if (row->samples.count > from)
+		bench_samples_add(&row->rounds, bench_samples_median_from(&row->samples, from));
+}
+
+void bench_row_add(struct bench_row *row, double value)
+{
+	bench_samples_add(&row->samples, value);
+	bench_samples_add(&row->rounds, value);
+}
+
+bool bench_row_more_is_better(const struct bench_row *row)
 {
 	return strstr(row->unit, "/s") != NULL;
 }
 
-/* The 99th percentile from the bad side. */
-static double worst(struct bench_row *row)
+double bench_row_p99(struct bench_row *row)
 {
-	return bench_samples_quantile(&row->samples, more_is_better(row) ? 0.01 : 0.99);
+	return bench_samples_quantile(&row->samples, bench_row_more_is_better(row) ? 0.01 : 0.99);
 }
 
-static double median(struct bench_row *row)
+double bench_row_p50(struct bench_row *row)
 {
 	return bench_samples_quantile(&row->samples, 0.5);
 }
 
-static size_t calls(const struct bench_row *row)
+size_t bench_row_calls(const struct bench_row *row)
 {
 	return row->calls ? row->calls : row->samples.count;
 }
 
-static struct bench_row *base_of(struct bench_report *report, const struct bench_row *row)
+struct bench_row *bench_row_base(struct bench_report *report, const struct bench_row *row)
 {
 	struct bench_row *base = row->base ? find(report, row->base) : NULL;
 
 	return base && base->samples.count ? base : NULL;
+}
+
+bool bench_row_belongs(const struct bench_report *report, const struct bench_row *row)
+{
+	return row->many == (report->many > 0) &&
+	       (!report->partial || row->samples.count || row->samples.failures || row->note);
 }
 
 static int digits(double value)
@@ -124,7 +86,7 @@ static int digits(double value)
 
 static void print_row(struct bench_report *report, struct bench_row *row, FILE *f)
 {
-	struct bench_row *base = base_of(report, row);
+	struct bench_row *base = bench_row_base(report, row);
 	double p50, p99;
 
 	if (!row->samples.count) {
@@ -134,132 +96,117 @@ static void print_row(struct bench_report *report, struct bench_row *row, FILE *
 		fputc('\n', f);
 		return;
 	}
-	p50 = median(row);
-	p99 = worst(row);
-	fprintf(f, "%-54s %8zu %6zu %10.*f %10.*f %-5s", row->title, calls(row), row->samples.failures, digits(p50), p50,
-		digits(p99), p99, row->unit);
-	if (base && median(base) > 0)
-		fprintf(f, " %7.2f x %s", p50 / median(base), base->name);
-	fputc('\n', f);
+	p50 = bench_row_p50(row);
+	p99 = bench_row_p99(row);
+	fprintf(f, "%-54s %8zu %6zu %10.*f %10.*f %-5s", row->title, bench_row_calls(row), row->samples.failures,
+		digits(p50), p50, digits(p99), p99, row->unit);
+	if (base && bench_row_p50(base) > 0)
+		fprintf(f, " %7.*f x %s", p50 < bench_row_p50(base) / 10 ? 4 : 2, p50 / bench_row_p50(base),
+			base->name);
+	fprintf(f, "%s%s\n", row->note ? "  " : "", row->note ? row->note : "");
 }
 
-/* False where a row is missing; else value and verdict. */
-static bool judge(struct bench_report *report, const struct bench_target *target, double *value, bool *met)
+/* What is compared with the limits; false where a row that it needs is missing. */
+static bool measure(struct bench_report *report, const struct bench_target *target, double *value)
 {
 	struct bench_row *row = find(report, target->row);
 	struct bench_row *base = target->base ? find(report, target->base) : NULL;
+	struct bench_row *plus = target->plus ? find(report, target->plus) : NULL;
 
-	if (!row || !row->samples.count || (target->base && (!base || !base->samples.count)))
+	if (!row || !row->samples.count || (target->base && (!base || !base->samples.count)) ||
+	    (target->plus && (!plus || !plus->samples.count)))
 		return false;
-	*value = median(row);
-	if (base)
-		*value = target->inverse ? median(base) / *value : *value / median(base);
-	*met = target->at_least ? *value >= target->limit : *value <= target->limit;
+	switch (target->measure) {
+	case BENCH_P50: *value = bench_row_p50(row); break;
+	case BENCH_P99: *value = bench_row_p99(row); break;
+	case BENCH_RATIO: *value = bench_row_p50(row) / bench_row_p50(base); break;
+	case BENCH_TIMES: *value = bench_row_p50(base) / bench_row_p50(row); break;
+	case BENCH_ABOVE: *value = bench_row_p50(row) - bench_row_p50(base) - (plus ? bench_row_p50(plus) : 0); break;
+	case BENCH_TAIL: *value = bench_row_p99(row) / bench_row_p50(row); break;
+	case BENCH_FAILURES: *value = (double)row->samples.failures; break;
+	}
 	return true;
 }
 
-static void describe(struct bench_report *report, const struct bench_target *target, char *text, size_t room)
+static void describe(const struct bench_target *target, char *text, size_t room)
 {
-	struct bench_row *row = find(report, target->row);
-
-	if (!target->base)
-		snprintf(text, room, "%s %s %g %s", target->row, target->at_least ? ">=" : "<=", target->limit,
-			 row ? row->unit : "");
-	else if (target->inverse)
-		snprintf(text, room, "%s >= %g times faster than %s", target->row, target->limit, target->base);
-	else
-		snprintf(text, room, "%s %s %g x %s", target->row, target->at_least ? ">=" : "<=", target->limit,
-			 target->base);
+	switch (target->measure) {
+	case BENCH_P50: snprintf(text, room, "%s", target->row); break;
+	case BENCH_P99: snprintf(text, room, "%s, p99", target->row); break;
+	case BENCH_RATIO: snprintf(text, room, "%s / %s", target->row, target->base); break;
+	case BENCH_TIMES: snprintf(text, room, "%s / %s", target->base, target->row); break;
+	case BENCH_ABOVE:
+		snprintf(text, room, "%s - %s%s%s", target->row, target->base, target->plus ? " - " : "",
+			 target->plus ? target->plus : "");
+		break;
+	case BENCH_TAIL: snprintf(text, room, "%s, p99 / p50", target->row); break;
+	case BENCH_FAILURES: snprintf(text, room, "%s, failed calls", target->row); break;
+	}
 }
 
-size_t bench_report_print(struct bench_report *report, FILE *f)
+bool bench_report_judge(struct bench_report *report, const struct bench_target *target, struct bench_verdict *verdict)
+{
+	struct bench_row *row = bench_report_row(report, target->row);
+	bool times = target->measure == BENCH_RATIO || target->measure == BENCH_TIMES || target->measure == BENCH_TAIL;
+
+	if (!bench_row_belongs(report, row))
+		return false;
+	*verdict = (struct bench_verdict){ .unit = times ? "x" : target->measure == BENCH_FAILURES ? "" : row->unit };
+	describe(target, verdict->what, sizeof(verdict->what));
+	verdict->must = target->must + target->must_each * (double)report->many;
+	verdict->goal = target->goal + target->goal_each * (double)report->many;
+	verdict->measured = measure(report, target, &verdict->value);
+	if (!verdict->measured)
+		return true;
+	verdict->must_met = target->at_least ? verdict->value >= verdict->must : verdict->value <= verdict->must;
+	verdict->goal_met = target->at_least ? verdict->value >= verdict->goal : verdict->value <= verdict->goal;
+	return true;
+}
+
+static void print_limit(const struct bench_target *target, const struct bench_verdict *verdict, double limit, bool met,
+			FILE *f)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s %g", target->at_least ? ">=" : "<=", limit);
+	if (limit == 0 && target->measure != BENCH_FAILURES)
+		fprintf(f, " %-10s %-7s", "", "");
+	else
+		fprintf(f, " %-10s %-7s", text, !verdict->measured ? "" : met ? "met" : "MISSED");
+}
+
+static size_t print_targets(struct bench_report *report, FILE *f)
 {
 	size_t missed = 0;
-	char text[160];
 
-	fprintf(f, "%-54s %8s %6s %10s %10s %-5s   ratio\n", "", "n", "failed", "p50", "p99", "");
-	for (size_t i = 0; i < report->count; i++)
-		print_row(report, &report->rows[i], f);
-	fprintf(f, "\n%-64s %10s  %s\n", "must", "is", "");
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
-		double value = 0;
-		bool met = false;
+	fprintf(f, "\n%-4s %-52s %10s %-5s %-18s %s\n", "", "", "is", "", "must", "goal");
+	for (size_t i = 0; i < bench_target_count; i++) {
+		const struct bench_target *target = &bench_targets[i];
+		struct bench_verdict verdict;
 
-		describe(report, &targets[i], text, sizeof(text));
-		if (!judge(report, &targets[i], &value, &met)) {
-			fprintf(f, "%-64s %10s  not measured\n", text, "-");
+		if (!bench_report_judge(report, target, &verdict))
 			continue;
-		}
-		fprintf(f, "%-64s %10.*f  %s\n", text, digits(value), value, met ? "met" : "MISSED");
-		missed += !met;
+		if (verdict.measured)
+			fprintf(f, "%-4s %-52s %10.*f %-5s", target->id, verdict.what, digits(verdict.value),
+				verdict.value, verdict.unit);
+		else
+			fprintf(f, "%-4s %-52s %10s %-5s", target->id, verdict.what, "-", "");
+		print_limit(target, &verdict, verdict.must, verdict.must_met, f);
+		print_limit(target, &verdict, verdict.goal, verdict.goal_met, f);
+		fprintf(f, "%s\n", verdict.measured ? "" : "not measured");
+		missed += verdict.measured && !verdict.must_met &&
+			  (target->must != 0 || target->measure == BENCH_FAILURES);
 	}
 	return missed;
 }
 
-static cJSON *row_json(struct bench_report *report, struct bench_row *row)
+size_t bench_report_print(struct bench_report *report, FILE *f)
 {
-	struct bench_row *base = base_of(report, row);
-	cJSON *json = cJSON_CreateObject();
-
-	cJSON_AddStringToObject(json, "name", row->name);
-	cJSON_AddStringToObject(json, "title", row->title);
-	cJSON_AddStringToObject(json, "unit", row->unit);
-	cJSON_AddBoolToObject(json, "more_is_better", more_is_better(row));
-	cJSON_AddNumberToObject(json, "n", (double)calls(row));
-	cJSON_AddNumberToObject(json, "failures", (double)row->samples.failures);
-	if (row->note)
-		cJSON_AddStringToObject(json, "note", row->note);
-	if (!row->samples.count)
-		return json;
-	cJSON_AddNumberToObject(json, "p50", median(row));
-	cJSON_AddNumberToObject(json, "p90", bench_samples_quantile(&row->samples, more_is_better(row) ? 0.1 : 0.9));
-	cJSON_AddNumberToObject(json, "p99", worst(row));
-	cJSON_AddNumberToObject(json, "mean", bench_samples_mean(&row->samples));
-	cJSON_AddNumberToObject(json, "min", bench_samples_quantile(&row->samples, 0));
-	cJSON_AddNumberToObject(json, "max", bench_samples_quantile(&row->samples, 1));
-	if (base && median(base) > 0) {
-		cJSON_AddStringToObject(json, "base", base->name);
-		cJSON_AddNumberToObject(json, "ratio", median(row) / median(base));
-	}
-	return json;
-}
-
-int bench_report_write_json(struct bench_report *report, const char *path)
-{
-	cJSON *json = cJSON_CreateObject(), *list;
-	char *text;
-	FILE *f;
-	int r = -1;
-
-	cJSON_AddStringToObject(json, "sos_version", sos_version());
-	cJSON_AddItemToObject(json, "machine", cJSON_Duplicate(report->machine, true));
-	list = cJSON_AddArrayToObject(json, "rows");
+	fprintf(f, "%-54s %8s %6s %10s %10s %-5s   ratio\n", "", "n", "failed", "p50", "p99", "");
 	for (size_t i = 0; i < report->count; i++)
-		cJSON_AddItemToArray(list, row_json(report, &report->rows[i]));
-	list = cJSON_AddArrayToObject(json, "targets");
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
-		cJSON *target = cJSON_CreateObject();
-		char what[160];
-		double value;
-		bool met;
-
-		describe(report, &targets[i], what, sizeof(what));
-		cJSON_AddStringToObject(target, "must", what);
-		if (judge(report, &targets[i], &value, &met)) {
-			cJSON_AddNumberToObject(target, "is", value);
-			cJSON_AddBoolToObject(target, "met", met);
-		}
-		cJSON_AddItemToArray(list, target);
-	}
-	text = cJSON_Print(json);
-	cJSON_Delete(json);
-	f = fopen(path, "we");
-	if (f && text && fprintf(f, "%s\n", text) > 0)
-		r = 0;
-	if (f && fclose(f) != 0)
-		r = -1;
-	free(text);
-	return r;
+		if (bench_row_belongs(report, &report->rows[i]))
+			print_row(report, &report->rows[i], f);
+	return print_targets(report, f);
 }
 
 size_t bench_report_failures(const struct bench_report *report)
@@ -273,8 +220,10 @@ size_t bench_report_failures(const struct bench_report *report)
 
 void bench_report_clear(struct bench_report *report)
 {
-	for (size_t i = 0; i < report->count; i++)
+	for (size_t i = 0; i < report->count; i++) {
 		bench_samples_clear(&report->rows[i].samples);
+		bench_samples_clear(&report->rows[i].rounds);
+	}
 	cJSON_Delete(report->machine);
 	*report = (struct bench_report){ 0 };
 }

@@ -65,6 +65,18 @@ double bench_samples_quantile(struct bench_samples *samples, double q)
 	return samples->values[rank - 1];
 }
 
+double bench_samples_median_from(const struct bench_samples *samples, size_t from)
+{
+	struct bench_samples part = { 0 };
+	double median;
+
+	for (size_t i = from; i < samples->count; i++)
+		bench_samples_add(&part, samples->values[i]);
+	median = bench_samples_quantile(&part, 0.5);
+	bench_samples_clear(&part);
+	return median;
+}
+
 double bench_samples_mean(const struct bench_samples *samples)
 {
 	double sum = 0;
