@@ -14,6 +14,7 @@
 struct bench_warm {
 	struct bench *bench;
 	struct bench_server *server;
+	bool broken; /* it did not get full in time: no more waiting */
 };
 
 static const char *const rows[] = { "warm.first", "warm.burst", "warm.dry" };
@@ -82,7 +83,7 @@ static bool is_full(struct bench_warm *warm, double *hits)
 
 		if (!cJSON_IsString(image) || strcmp(image->valuestring, warm->bench->image) != 0)
 			continue;
-		full = number(one, "warm") >= WARM && number(one, "starting") == 0;
+		full = number(one, "ready") >= WARM && number(one, "starting") == 0;
 		*hits = number(one, "hits");
 	}
 	cJSON_Delete(json);
@@ -95,10 +96,15 @@ static bool wait_full(struct bench_warm *warm, double *hits)
 	struct timespec pause = { .tv_nsec = 5000000 };
 	int64_t deadline = bench_now_ns() + WAIT_NS;
 
-	while (!bench_stopped && bench_now_ns() < deadline) {
+	while (!warm->broken && !bench_stopped && bench_now_ns() < deadline) {
 		if (is_full(warm, hits))
 			return true;
 		nanosleep(&pause, NULL);
+	}
+	if (!warm->broken && !bench_stopped) {
+		bench_say("the server's warm ones did not get ready:");
+		bench_server_show_log(warm->server);
+		warm->broken = true;
 	}
 	return false;
 }
