@@ -40,6 +40,7 @@ const struct bench_row bench_rows[] = {
 	{ "warm.first", "warm: create+start+exec, HTTP", "ms", "engine.first" },
 	{ "warm.burst", "back to back, as many as were warm", "ms", "engine.first" },
 	{ "warm.dry", "and as many again, while the pool fills", "ms", "engine.first" },
+	{ "warm.rate", "all of those, as a rate", "1/s", NULL },
 	{ "start.raw.none", "raw create+start, no network", "ms", NULL },
 	{ "start.sos.none", "create+start+first command, no network", "ms", "start.raw.none" },
 	{ "start.raw.bridge", "raw create+start, bridge", "ms", NULL },
