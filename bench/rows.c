@@ -88,6 +88,7 @@ const struct bench_row bench_rows[] = {
 	{ "many.memory.start", "with all, used once: RssAnon", "kB", NULL, true },
 	{ "many.memory.half", "half-way: RssAnon", "kB", "many.memory.start", true },
 	{ "many.memory.end", "at the end: RssAnon", "kB", "many.memory.start", true },
+	{ "many.memory.command", "what each recorded command added to it since the start", "B", NULL, true },
 	{ "many.rss.end", "at the end: VmRSS", "kB", NULL, true },
 	{ "many.descriptors.start", "descriptors of sos-server, with all", "", NULL, true },
 	{ "many.descriptors.end", "at the end", "", "many.descriptors.start", true },
@@ -108,7 +109,9 @@ const struct bench_target bench_targets[] = {
 	{ "G2", BENCH_P50, "session.http", .goal = 0.12 }, /* a fifth of the Rust SoS's 0.6 ms */
 	{ "G2a", BENCH_RATIO, "long.library", "floor.file.long", .must = 1.5, .goal = 1.1 },
 	{ "G2a", BENCH_RATIO, "heredoc.library", "floor.file.heredoc", .must = 1.5, .goal = 1.1 },
+	/* On the host as the issue has it, and where the container's own price is on both sides. */
 	{ "G2b", BENCH_RATIO, "program.library", "floor.program.host", .must = 1.3, .goal = 1.1 },
+	{ "G2b", BENCH_RATIO, "program.library", "floor.program", .must = 1.3, .goal = 1.1 },
 	{ "G3", BENCH_RATIO, "standalone.library", "floor.spawn", .must = 1.5, .goal = 1.25 },
 	{ "G4b", BENCH_RATIO, "cycles.sos.1", "cycles.raw.1", .at_least = true, .must = 0.9, .goal = 0.95 },
 	{ "G4b", BENCH_RATIO, "cycles.sos.4", "cycles.raw.4", .at_least = true, .must = 0.9, .goal = 0.95 },
@@ -130,6 +133,8 @@ const struct bench_target bench_targets[] = {
 	{ "G8", BENCH_P99, "memory.output.http", .goal = 8192 },
 	{ "G9", BENCH_ABOVE, "rollout.library", "rollout.host", .must = 60, .goal = 30 },
 	{ "G9", BENCH_ABOVE, "rollout.http", "rollout.host", .must = 60, .goal = 30 },
+	{ "G9", BENCH_ABOVE, "rollout.library", "rollout.inside", .must = 60, .goal = 30 },
+	{ "G9", BENCH_ABOVE, "rollout.http", "rollout.inside", .must = 60, .goal = 30 },
 	{ "G11", BENCH_FAILURES, "many.due" },
 	{ "G11", BENCH_P99, "many.due", .must = 10 },
 	{ "G11", BENCH_RATIO, "many.descriptors.end", "many.descriptors.start", .must = 1.02 },
