@@ -242,7 +242,7 @@ void bench_floor_add(struct bench_floor *floor, struct bench_report *report, str
 	bench_tasks_add(commands, bench_report_row(report, "floor.program"), floor, run_program, 50);
 	bench_tasks_add(commands, bench_report_row(report, "floor.source.long"), floor, run_long, 50);
 	bench_tasks_add(commands, bench_report_row(report, "floor.source.heredoc"), floor, run_heredoc, 20);
-	bench_tasks_add_seldom(&groups->rollouts, bench_report_row(report, "rollout.inside"), floor, run_rollout);
+	bench_tasks_add(&groups->rollouts, bench_report_row(report, "rollout.inside"), floor, run_rollout, 1);
 	bench_tasks_add_seldom(&groups->rollouts, bench_report_row(report, "rollout.typed"), floor, run_steps);
 	if (floor->shell > 0)
 		bench_tasks_add(commands, bench_report_row(report, "floor.typed.one"), floor, run_one, 100);

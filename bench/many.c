@@ -114,6 +114,19 @@ static void count_descriptors(struct many *many, const char *name)
 		row->samples.failures++;
 }
 
+/* Commands are recorded, so memory that is not flat is told by what one of them leaves. */
+static void weigh_commands(struct many *many)
+{
+	struct bench_report *report = &many->bench->report;
+	struct bench_row *start = bench_report_row(report, "many.memory.start");
+	struct bench_row *end = bench_report_row(report, "many.memory.end");
+	struct bench_row *due = bench_report_row(report, "many.due");
+
+	if (start->samples.count && end->samples.count && due->samples.count)
+		bench_row_add(bench_report_row(report, "many.memory.command"),
+			      (bench_row_p50(end) - bench_row_p50(start)) * 1024 / (double)due->samples.count);
+}
+
 static void run_seconds(struct many *many)
 {
 	struct bench_row *due = bench_report_row(&many->bench->report, "many.due");
@@ -135,6 +148,7 @@ static void run_seconds(struct many *many)
 		due->samples.failures += many->members[i].samples.failures;
 	collect(many);
 	bench_server_weigh(many->server, "many.memory.end", "RssAnon");
+	weigh_commands(many);
 	bench_server_weigh(many->server, "many.rss.end", "VmRSS");
 	count_descriptors(many, "many.descriptors.end");
 	free(many->ticks);

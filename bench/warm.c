@@ -14,9 +14,10 @@
 struct bench_warm {
 	struct bench *bench;
 	struct bench_server *server;
+	bool broken; /* it did not get full in time: no more waiting */
 };
 
-static const char *const rows[] = { "warm.first", "warm.burst", "warm.dry" };
+static const char *const rows[] = { "warm.first", "warm.burst", "warm.dry", "warm.rate" };
 
 static void say_of_rows(struct bench *bench, const char *note)
 {
@@ -82,7 +83,7 @@ static bool is_full(struct bench_warm *warm, double *hits)
 
 		if (!cJSON_IsString(image) || strcmp(image->valuestring, warm->bench->image) != 0)
 			continue;
-		full = number(one, "warm") >= WARM && number(one, "starting") == 0;
+		full = number(one, "ready") >= WARM && number(one, "starting") == 0;
 		*hits = number(one, "hits");
 	}
 	cJSON_Delete(json);
@@ -95,10 +96,15 @@ static bool wait_full(struct bench_warm *warm, double *hits)
 	struct timespec pause = { .tv_nsec = 5000000 };
 	int64_t deadline = bench_now_ns() + WAIT_NS;
 
-	while (!bench_stopped && bench_now_ns() < deadline) {
+	while (!warm->broken && !bench_stopped && bench_now_ns() < deadline) {
 		if (is_full(warm, hits))
 			return true;
 		nanosleep(&pause, NULL);
+	}
+	if (!warm->broken && !bench_stopped) {
+		bench_say("the server's warm ones did not get ready:");
+		bench_server_show_log(warm->server);
+		warm->broken = true;
 	}
 	return false;
 }
@@ -158,14 +164,19 @@ void bench_warm_burst(struct bench_warm *warm)
 	struct bench_row *dry = bench_report_row(&warm->bench->report, "warm.dry");
 	size_t from_first = first->samples.count, from_dry = dry->samples.count;
 	char paths[2 * WARM][96] = { 0 };
+	struct bench_row *rate = bench_report_row(&warm->bench->report, "warm.rate");
 	double before = 0, after = 0;
+	int64_t start;
 
 	if (!wait_full(warm, &before)) {
 		first->samples.failures += !bench_stopped;
 		return;
 	}
+	start = bench_now_ns();
 	for (size_t i = 0; i < 2 * WARM && !bench_stopped; i++)
 		add(i < WARM ? first : dry, take(warm, paths[i]));
+	bench_row_add(rate, 2 * WARM * 1e9 / (double)(bench_now_ns() - start));
+	rate->calls += 2 * WARM;
 	is_full(warm, &after);
 	bench_row_round(first, from_first);
 	bench_row_round(dry, from_dry);

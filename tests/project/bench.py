@@ -126,7 +126,7 @@ def check_rows(tap):
         text = file.read()
     table, targets = text.split("const struct bench_target bench_targets[]")
     names = re.findall(r'^\t\{ "([a-z0-9.]+)", "', table, re.MULTILINE)
-    bases = re.findall(r'"(?:ms|MB/s|kB|1/s|)", "([a-z0-9.]+)"', table)
+    bases = re.findall(r'"(?:ms|MB/s|kB|B|1/s|)", "([a-z0-9.]+)"', table)
     asked = [name for line in re.findall(r'^\t\{ "G.*', targets, re.MULTILINE)
              for name in re.findall(r'"([a-z][a-z0-9.]+)"', line)]
     tap.ok(len(names) > 60 and len(names) == len(set(names)), "rows have names of their own", names)
