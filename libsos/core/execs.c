@@ -97,12 +97,12 @@ struct sos_exec *sos_execs_add(struct sos_execs *execs, const char *id)
 	exec->error = NULL;
 	exec->bytes = 0;
 	if (id) {
+		execs->foreign = true;
 		memcpy(exec->id, id, strlen(id) + 1);
 	} else {
-		/* A caller may have used an id of our form. */
 		do
 			generate(execs, exec->id);
-		while (sos_execs_find(execs, exec->id));
+		while (execs->foreign && sos_execs_find(execs, exec->id));
 	}
 	exec->hash = hash_of(exec->id);
 	sos_list_append(&execs->entries, &exec->node);

@@ -42,6 +42,7 @@ struct sos_execs {
 	size_t bytes;
 	uint64_t next;   /* number of the next generated id */
 	char prefix[10]; /* of generated ids: random, so that they differ between sandboxes */
+	bool foreign;    /* a caller gave an id, which may look like one of ours */
 };
 
 void sos_execs_init(struct sos_execs *execs, uint32_t random);
