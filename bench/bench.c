@@ -155,6 +155,15 @@ static void raise_descriptors(void)
 	}
 }
 
+/* The load is in the JSON too; but who waits ten minutes wants to know before. */
+static void warn_if_busy(void)
+{
+	double load;
+
+	if (getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
+		fprintf(stderr, "bench: the machine is busy (load %.1f): expect more noise, and long tails\n", load);
+}
+
 static int report(struct bench *bench, const char *json, bool strict)
 {
 	size_t missed;
@@ -219,6 +228,7 @@ int main(int argc, char **argv)
 	if (bench.many)
 		cJSON_AddNumberToObject(bench.report.machine, "seconds", (double)bench.seconds);
 	bench_machine_load(bench.report.machine, "before");
+	warn_if_busy();
 	if (bench.many)
 		bench_many(&bench);
 	else
