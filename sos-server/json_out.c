@@ -2,9 +2,7 @@
 
 #include "json_out.h"
 
-#include <inttypes.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../libsos/wire/base64.h"
@@ -42,41 +40,95 @@ static char *put_escape(char *to, unsigned char c)
 	return to + 5;
 }
 
-#define ASCII_PIECE ((size_t)4096) /* an escape is six bytes at most: 24 KiB are reserved for it */
+#define ONES UINT64_C(0x0101010101010101)
+#define TOPS (ONES * 0x80)
 
-/* Write the ASCII at `p`, a piece of it at most; returns how much that was. */
-static size_t write_ascii(struct sos_text *text, const unsigned char *p, size_t length)
+/* How much at `p` goes into JSON as it is: ASCII without control characters, quotes and backslashes. Eight bytes at a
+ * time, by the borrow that a byte below the bound takes from its top bit. */
+static size_t plain_length(const unsigned char *p, size_t length)
 {
-	if (length > ASCII_PIECE)
-		length = ASCII_PIECE;
-	char *start = sos_text_reserve(text, length * 6), *to = start;
 	size_t i = 0;
-	if (!start)
-		return length;
-	for (; i < length && p[i] < 0x80; i++) {
-		if (p[i] >= 0x20 && p[i] != '"' && p[i] != '\\')
-			*to++ = (char)p[i];
-		else
-			to = put_escape(to, p[i]);
+	for (; i + 8 <= length; i += 8) {
+		uint64_t word, quote, backslash;
+		memcpy(&word, p + i, 8);
+		quote = word ^ ONES * '"';
+		backslash = word ^ ONES * '\\';
+		if ((word | (word - ONES * 0x20) | (quote - ONES) | (backslash - ONES)) & TOPS)
+			break;
 	}
-	sos_text_advance(text, (size_t)(to - start));
+	while (i < length && p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\')
+		i++;
 	return i;
+}
+
+static size_t escaped_length(unsigned char c)
+{
+	char escape[6];
+	return (size_t)(put_escape(escape, c) - escape);
+}
+
+size_t sos_json_bytes_length(const char *data, size_t length)
+{
+	const unsigned char *p = (const unsigned char *)data, *end = p + length;
+	size_t total = 2;
+	while (p < end) {
+		size_t n = plain_length(p, (size_t)(end - p));
+		total += n;
+		p += n;
+		if (p < end && *p < 0x80)
+			total += escaped_length(*p++);
+		n = high_length(p, (size_t)(end - p));
+		if (n)
+			total += sos_utf8_cleaned_length(p, n);
+		p += n;
+	}
+	return total;
+}
+
+size_t sos_json_piece(const char *data, size_t length, size_t most)
+{
+	size_t i = most;
+	if (length <= most)
+		return length;
+	while (i && most - i < 3 && ((unsigned char)data[i] & 0xc0) == 0x80)
+		i--;
+	/* Behind three bytes that continue a character none can continue it. */
+	return ((unsigned char)data[i] & 0xc0) == 0x80 ? most : i;
+}
+
+#define ESCAPES 64 /* reserved at a time */
+
+static const unsigned char *write_escapes(struct sos_text *text, const unsigned char *p, const unsigned char *end)
+{
+	char *start = sos_text_reserve(text, ESCAPES * 6), *to = start;
+	if (!start)
+		return end;
+	for (int i = 0; i < ESCAPES && p < end && (*p < 0x20 || *p == '"' || *p == '\\'); i++)
+		to = put_escape(to, *p++);
+	sos_text_advance(text, (size_t)(to - start));
+	return p;
+}
+
+void sos_json_write_inside(struct sos_text *text, const char *data, size_t length)
+{
+	const unsigned char *p = (const unsigned char *)data, *end = p + length;
+	while (p < end && !text->failed) {
+		size_t n = plain_length(p, (size_t)(end - p));
+		sos_text_append(text, p, n);
+		p = write_escapes(text, p + n, end);
+		n = high_length(p, (size_t)(end - p));
+		if (n)
+			sos_text_clean(text, (const char *)p, n);
+		p += n;
+	}
 }
 
 void sos_json_write_bytes(struct sos_text *text, const char *data, size_t length)
 {
-	const unsigned char *p = (const unsigned char *)data, *end = p + length;
 	/* Most text needs few escapes: one reserve is then enough for nearly all of it. */
 	sos_text_reserve(text, length + length / 16 + 2);
 	sos_text_append(text, "\"", 1);
-	while (p < end && !text->failed) {
-		size_t n = high_length(p, (size_t)(end - p));
-		if (n)
-			sos_text_clean(text, (const char *)p, n);
-		else
-			n = write_ascii(text, p, (size_t)(end - p));
-		p += n;
-	}
+	sos_json_write_inside(text, data, length);
 	sos_text_append(text, "\"", 1);
 }
 
@@ -85,15 +137,18 @@ void sos_json_write_string(struct sos_text *text, const char *string)
 	sos_json_write_bytes(text, string, strlen(string));
 }
 
+void sos_text_add_base64(struct sos_text *text, const char *data, size_t length)
+{
+	char *to = sos_text_reserve(text, sos_base64_encoded_length(length));
+	if (to)
+		sos_text_advance(text, sos_base64_encode(data, length, to));
+}
+
 void sos_json_write_base64(struct sos_text *text, const char *data, size_t length)
 {
-	char *to = sos_text_reserve(text, sos_base64_encoded_length(length) + 2);
-	if (!to)
-		return;
-	to[0] = '"';
-	size_t n = sos_base64_encode(data, length, to + 1);
-	to[n + 1] = '"';
-	sos_text_advance(text, n + 2);
+	sos_text_append(text, "\"", 1);
+	sos_text_add_base64(text, data, length);
+	sos_text_append(text, "\"", 1);
 }
 
 void sos_json_member(struct sos_text *text, const char *name)
@@ -124,13 +179,15 @@ void sos_json_member_string_or_null(struct sos_text *text, const char *name, con
 void sos_json_member_int(struct sos_text *text, const char *name, int64_t value)
 {
 	sos_json_member(text, name);
-	sos_text_printf(text, "%" PRId64, value);
+	if (value < 0)
+		sos_text_append(text, "-", 1);
+	sos_text_add_number(text, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 void sos_json_member_uint(struct sos_text *text, const char *name, uint64_t value)
 {
 	sos_json_member(text, name);
-	sos_text_printf(text, "%" PRIu64, value);
+	sos_text_add_number(text, value);
 }
 
 void sos_json_member_bool(struct sos_text *text, const char *name, bool value)
@@ -142,8 +199,12 @@ void sos_json_member_bool(struct sos_text *text, const char *name, bool value)
 void sos_json_member_thousandths(struct sos_text *text, const char *name, int64_t value)
 {
 	uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char fraction[4] = { '.', (char)('0' + size / 100 % 10), (char)('0' + size / 10 % 10), (char)('0' + size % 10) };
 	sos_json_member(text, name);
-	sos_text_printf(text, "%s%" PRIu64 ".%03u", value < 0 ? "-" : "", size / 1000, (unsigned)(size % 1000));
+	if (value < 0)
+		sos_text_append(text, "-", 1);
+	sos_text_add_number(text, size / 1000);
+	sos_text_append(text, fraction, sizeof(fraction));
 	/* 1.500 as 1.5, 2.000 as 2.0: a float stays a float for typed readers. */
 	for (int i = 0; i < 2 && text->length && sos_text_data(text)[text->length - 1] == '0'; i++)
 		text->length--;

@@ -10,12 +10,17 @@
 
 #include "text.h"
 
-/* A quoted string. */
+/* A quoted string; the part between its quotes; how long it is with them. */
 void sos_json_write_bytes(struct sos_text *text, const char *data, size_t length);
+void sos_json_write_inside(struct sos_text *text, const char *data, size_t length);
+size_t sos_json_bytes_length(const char *data, size_t length);
+/* How much of `data`, `most` or a little less, can be written by itself: it ends between two characters. `most` >= 4. */
+size_t sos_json_piece(const char *data, size_t length, size_t most);
 void sos_json_write_string(struct sos_text *text, const char *string);
 /* A quoted string in base64, of any bytes. */
 void sos_json_write_base64(struct sos_text *text, const char *data, size_t length);
 
+void sos_text_add_base64(struct sos_text *text, const char *data, size_t length);
 /* Bytes of text that a JSON reader is to see as they are, invalid UTF-8 replaced; no quotes, no escapes. */
 void sos_text_clean(struct sos_text *text, const char *data, size_t length);
 

@@ -190,6 +190,7 @@ static int serve(const struct sos_options *options, sigset_t *signals)
 	struct sos_error error = SOS_ERROR_INIT;
 	struct sos_pool *pool = NULL;
 	char name[32];
+	int number;
 	if (start(&server) != 0)
 		return 1;
 	uint16_t port = sos_http_port(server.http);
@@ -206,7 +207,7 @@ static int serve(const struct sos_options *options, sigset_t *signals)
 	sos_log_ready("listening on http://%s:%u (pool %s, %" PRIu32 " sandboxes)", options->listen, (unsigned)port,
 		      pool_name, options->max_sandboxes);
 	log_readiness(pool);
-	sigwaitinfo(signals, NULL);
+	sigwait(signals, &number); /* unlike sigwaitinfo it is not ended by a stop and continue, or a debugger */
 	shut_down(&server, signals);
 	sos_auth_clear(&server.auth);
 	return 0;

@@ -9,6 +9,7 @@
 
 #include <sos/sos.h>
 
+#include "../libsos/wire/base64.h"
 #include "http.h"
 #include "json_out.h"
 #include "request.h"
@@ -84,19 +85,39 @@ static void add_optional_headers(struct sos_text *head, const struct sos_request
 				   "Access-Control-Max-Age: 600\r\n");
 }
 
+/* "Tue, 24 Nov 2026 10:36:17 GMT"; made once a second and thread. */
+static const char *date_of_now(void)
+{
+	static _Thread_local time_t second;
+	static _Thread_local char date[40];
+	time_t now = time(NULL);
+	struct tm parts;
+	if (now != second || !*date) {
+		gmtime_r(&now, &parts);
+		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+		second = now;
+	}
+	return date;
+}
+
 static void write_head(struct sos_text *head, struct sos_request *request, const char *type, size_t length)
 {
-	char date[40];
-	struct tm parts;
-	time_t now = time(NULL);
-	gmtime_r(&now, &parts);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-	sos_text_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", request->status, reason_of(request->status), date);
-	if (type)
-		sos_text_printf(head, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", type);
-	if (request->status != 204)
-		sos_text_printf(head, "Content-Length: %zu\r\n", length);
-	sos_text_add(head, "Cache-Control: no-store\r\n");
+	sos_text_add(head, "HTTP/1.1 ");
+	sos_text_add_number(head, (unsigned)request->status);
+	sos_text_add(head, " ");
+	sos_text_add(head, reason_of(request->status));
+	sos_text_add(head, "\r\nDate: ");
+	sos_text_add(head, date_of_now());
+	if (type) {
+		sos_text_add(head, "\r\nContent-Type: ");
+		sos_text_add(head, type);
+		sos_text_add(head, "\r\nX-Content-Type-Options: nosniff");
+	}
+	if (request->status != 204) {
+		sos_text_add(head, "\r\nContent-Length: ");
+		sos_text_add_number(head, length);
+	}
+	sos_text_add(head, "\r\nCache-Control: no-store\r\n");
 	add_optional_headers(head, request);
 	sos_text_add(head, decide_keep_open(request) ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
@@ -130,6 +151,73 @@ void sos_reply(struct sos_request *request, int status, const char *type, struct
 	}
 	sos_text_free(body);
 }
+
+/* ---- streams ---- */
+
+#define STREAM_PIECE ((size_t)96 << 10) /* a multiple of three, for base64 */
+
+size_t sos_reply_stream_length(const struct sos_reply_stream *stream)
+{
+	return stream->base64 ? sos_base64_encoded_length(stream->length) + 2
+			      : sos_json_bytes_length(stream->data, stream->length);
+}
+
+static bool write_stream(struct sos_request *request, const struct sos_reply_stream *stream)
+{
+	SOS_AUTO_TEXT struct sos_text piece = SOS_TEXT_INIT;
+	const char *data = stream->data;
+	size_t left = stream->length;
+	bool fine = sos_http_write(request, "\"", 1);
+	while (left && fine) {
+		size_t n = stream->base64 ? (left < STREAM_PIECE ? left : STREAM_PIECE)
+					  : sos_json_piece(data, left, STREAM_PIECE);
+		piece.length = 0;
+		if (stream->base64)
+			sos_text_add_base64(&piece, data, n);
+		else
+			sos_json_write_inside(&piece, data, n);
+		fine = !piece.failed && sos_http_write(request, sos_text_data(&piece), piece.length);
+		data += n;
+		left -= n;
+	}
+	return fine && sos_http_write(request, "\"", 1);
+}
+
+static bool write_streams(struct sos_request *request, const struct sos_text *head, const struct sos_text *body,
+			  const struct sos_reply_stream *streams, size_t count)
+{
+	size_t at = 0;
+	bool fine = sos_http_write(request, sos_text_data(head), head->length);
+	if (strcmp(request->method, "HEAD") == 0)
+		return fine;
+	for (size_t i = 0; i < count && fine; i++) {
+		fine = sos_http_write(request, sos_text_data(body) + at, streams[i].at - at) &&
+		       write_stream(request, &streams[i]);
+		at = streams[i].at;
+	}
+	return fine && sos_http_write(request, sos_text_data(body) + at, body->length - at);
+}
+
+void sos_reply_json_streams(struct sos_request *request, int status, struct sos_text *body,
+			    const struct sos_reply_stream *streams, size_t count)
+{
+	SOS_AUTO_TEXT struct sos_text head = SOS_TEXT_INIT;
+	size_t length = body->length;
+	if (!count || body->failed || request->status) {
+		sos_reply_json(request, status, body);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		length += streams[i].written;
+	request->status = status;
+	write_head(&head, request, "application/json", length);
+	/* Where a piece is missing the client must not take what follows for it; the end comes before the length. */
+	if (head.failed || !write_streams(request, &head, body, streams, count))
+		sos_http_close_after(request);
+	sos_text_free(body);
+}
+
+/* ---- kinds ---- */
 
 void sos_reply_json(struct sos_request *request, int status, struct sos_text *body)
 {

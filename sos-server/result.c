@@ -50,19 +50,30 @@ const char *sos_result_shown_output(const struct sos_result *result, size_t *len
 	return output;
 }
 
+/* Smaller ones are copied into the body. */
+#define STREAM_SIZE ((size_t)64 << 10)
+#define STREAMS 4
+
 struct writer {
 	struct sos_text *text;
 	bool base64;
 	bool trim;
 	uint64_t split; /* bytes of split characters that were left out */
+	struct sos_reply_stream streams[STREAMS];
+	size_t count;
 };
 
 static void write_stream(struct writer *w, const char *data, size_t length)
 {
-	if (w->base64)
+	if (length >= STREAM_SIZE) {
+		struct sos_reply_stream *stream = &w->streams[w->count++];
+		*stream = (struct sos_reply_stream){ w->text->length, data, length, w->base64, 0 };
+		stream->written = sos_reply_stream_length(stream);
+	} else if (w->base64) {
 		sos_json_write_base64(w->text, data, length);
-	else
+	} else {
 		sos_json_write_bytes(w->text, data, length);
+	}
 }
 
 /* A stream that lost its end to the cap where `dropped` is not 0. */
@@ -79,7 +90,7 @@ static void write_capped(struct writer *w, const char *data, size_t length, bool
 	write_stream(w, data, length);
 }
 
-/* Merged: stdout is the same as output, whose JSON is there already. */
+/* Merged: stdout is the same as output, whose JSON is there already, or whose length is known. */
 static void write_merged(struct writer *w, const struct sos_result *result)
 {
 	size_t length;
@@ -89,7 +100,12 @@ static void write_merged(struct writer *w, const struct sos_result *result)
 	write_capped(w, output, length, w->trim, sos_result_dropped_bytes(result));
 	size_t written = w->text->length - from;
 	sos_json_member(w->text, "stdout");
-	sos_text_repeat(w->text, from, written);
+	if (w->count) {
+		w->streams[w->count] = w->streams[w->count - 1];
+		w->streams[w->count++].at = w->text->length;
+	} else {
+		sos_text_repeat(w->text, from, written);
+	}
 	sos_json_member_string(w->text, "stderr", "");
 }
 
@@ -156,5 +172,5 @@ void sos_result_reply(struct sos_request *request, const struct sos_result *resu
 	sos_json_member_uint(&body, "dropped_stderr_bytes", sos_result_dropped_stderr(result));
 	sos_json_member_string(&body, "encoding", base64 ? "base64" : "utf-8");
 	sos_text_add(&body, "}");
-	sos_reply_json(request, 200, &body);
+	sos_reply_json_streams(request, 200, &body, w.streams, w.count);
 }

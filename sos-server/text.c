@@ -3,7 +3,6 @@
 #include "text.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +74,15 @@ void sos_text_append(struct sos_text *text, const void *data, size_t length)
 void sos_text_add(struct sos_text *text, const char *string)
 {
 	sos_text_append(text, string, strlen(string));
+}
+
+void sos_text_add_number(struct sos_text *text, uint64_t number)
+{
+	char digits[20], *p = digits + sizeof(digits);
+	do
+		*--p = (char)('0' + number % 10);
+	while (number /= 10);
+	sos_text_append(text, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 void sos_text_printf(struct sos_text *text, const char *format, ...)

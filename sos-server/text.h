@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sos_text {
 	char *memory; /* room + text */
@@ -31,6 +32,7 @@ void sos_text_advance(struct sos_text *text, size_t written);
 
 void sos_text_append(struct sos_text *text, const void *data, size_t length);
 void sos_text_add(struct sos_text *text, const char *string);
+void sos_text_add_number(struct sos_text *text, uint64_t number);
 void sos_text_printf(struct sos_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Append a part of the text itself. */
 void sos_text_repeat(struct sos_text *text, size_t from, size_t length);
