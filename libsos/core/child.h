@@ -36,9 +36,10 @@ struct sos_child {
 	struct sos_list node;
 	struct sos_link *link;
 	uint32_t id;
-	int wake_fd; /* an eventfd, written whenever something below changed */
+	int wake_fd; /* an eventfd, written whenever something below changed; sos-init may have it too (SOS_SPAWN_NOTIFY) */
 	/* Under the link's lock; sos_child_look takes a copy. */
 	bool exited, paused;
+	int refused; /* errno: sos-init could not start it (sos_child_start) */
 	int status;  /* as waitpid has it */
 	/* What sos-init drained while the connection was broken: comes before what is in the pipe. */
 	struct {
@@ -52,6 +53,7 @@ struct sos_child_state {
 	bool exited, paused;
 	bool drained;  /* sos_child_take_drained has something */
 	int status;
+	int refused;   /* errno: it was not started */
 	int ended;     /* enum sos_code once the link ended, else 0 */
 };
 
@@ -60,6 +62,10 @@ struct sos_child_state {
 int sos_child_spawn(struct sos_link *link, struct sos_child *child, enum sos_frame_kind kind, uint32_t flags,
 		    const char *const *argv, const struct sos_port *ports, size_t port_count, int64_t deadline,
 		    int *exec_errno, struct sos_error *error);
+/* The same for a standalone command, without waiting for sos-init: how it went shows in sos_child_look. Where that says
+ * that the connection broke meanwhile, ask sos_child_lives once it is back: the start may have been lost with it. */
+int sos_child_start(struct sos_link *link, struct sos_child *child, uint32_t flags, const char *const *argv,
+		    const struct sos_port *ports, size_t port_count, int64_t deadline, struct sos_error *error);
 /* Its descriptors at sos-init and here are closed, what is left of it killed. Zeroed memory is accepted. */
 void sos_child_free(struct sos_child *child);
 
@@ -75,6 +81,8 @@ int sos_child_ended(struct sos_child *child, struct sos_error *error);
 int sos_child_put(struct sos_child *child, uint32_t target, int fd, const void *data, size_t length,
 		  struct sos_error *error);
 int sos_child_signal(struct sos_child *child, int signal, enum sos_frame_scope scope, struct sos_error *error);
+/* Whether sos-init has a process of it now; its end, if it had one, shows in sos_child_look by then. */
+int sos_child_lives(struct sos_child *child, bool *lives, struct sos_error *error);
 int sos_child_reap(struct sos_child *child, int64_t elapsed_ns, uint32_t last, struct sos_error *error);
 /* The idle clock stands still while a command runs. Sends nothing unless the sandbox has an idle timeout. */
 void sos_child_busy(struct sos_child *child, bool busy);

@@ -181,6 +181,16 @@ static void resumed(struct sos_link *link)
 	sos_link_wake_children(link);
 }
 
+/* With the lock. An error that no call waits for is about a child that was to be started. */
+static void refused(struct sos_link *link, uint32_t id, int errnum)
+{
+	struct sos_child *child = sos_link_child(link, id);
+	if (!child || child->exited || child->refused)
+		return;
+	child->refused = errnum;
+	poke(child->wake_fd);
+}
+
 static bool got_reply(struct sos_link *link, const struct sos_frame *frame)
 {
 	struct sos_frame_reader r;
@@ -191,8 +201,9 @@ static bool got_reply(struct sos_link *link, const struct sos_frame *frame)
 		message = sos_frame_read_string(&r);
 	if (!sos_frame_read_done(&r))
 		return false;
+	int errnum = frame->type != SOS_FRAME_ERROR ? 0 : value ? (int)value : EIO;
 	SOS_LOCKED(&link->lock);
-	if (frame->id == link->resume_id && frame->type == SOS_FRAME_OK)
+	if (frame->id == link->resume_id && !errnum)
 		resumed(link);
 	sos_list_each(node, &link->calls) {
 		struct sos_link_reply *reply = sos_list_entry(node, struct sos_link_reply, node);
@@ -200,13 +211,14 @@ static bool got_reply(struct sos_link *link, const struct sos_frame *frame)
 			continue;
 		reply->done = true;
 		reply->value = value;
-		reply->refused = frame->type == SOS_FRAME_ERROR;
-		if (reply->refused)
-			reply->errnum = value ? (int)value : EIO;
+		reply->refused = errnum != 0;
+		reply->errnum = errnum;
 		snprintf(reply->message, sizeof(reply->message), "%.*s", (int)message.length, message.data);
 		pthread_cond_broadcast(&link->changed);
-		break;
+		return true;
 	}
+	if (errnum)
+		refused(link, frame->id, errnum);
 	return true;
 }
 

@@ -75,8 +75,9 @@ int sos_link_call(struct sos_link *link, const void *frame, size_t length, uint3
 	return r;
 }
 
-int sos_link_post(struct sos_link *link, const void *frame, size_t length, int64_t deadline, struct sos_error *error)
+int sos_link_post(struct sos_link *link, const void *frame, size_t length, const int *fds, size_t fd_count,
+		  int64_t deadline, struct sos_error *error)
 {
 	SOS_LOCKED(&link->lock);
-	return send_when_up(link, frame, length, NULL, 0, deadline, error);
+	return send_when_up(link, frame, length, fds, fd_count, deadline, error);
 }

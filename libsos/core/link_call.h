@@ -24,6 +24,7 @@ struct sos_link_reply {
 /* Send a request and wait for its answer. 0 with `reply` filled (also refused), or ENDED, LOST, DEADLINE, SYSTEM. */
 int sos_link_call(struct sos_link *link, const void *frame, size_t length, uint32_t id, const int *fds,
 		  size_t fd_count, int64_t deadline, struct sos_link_reply *reply, struct sos_error *error);
-/* Send a frame that has no answer that matters; waits while the way is full. 0 or a code. */
-int sos_link_post(struct sos_link *link, const void *frame, size_t length, int64_t deadline, struct sos_error *error);
+/* Send a frame whose answer nobody waits for; waits while the way is full. 0 or a code. */
+int sos_link_post(struct sos_link *link, const void *frame, size_t length, const int *fds, size_t fd_count,
+		  int64_t deadline, struct sos_error *error);
 uint32_t sos_link_next_id(struct sos_link *link);

@@ -38,7 +38,10 @@ struct standalone {
 	int64_t deadline;
 	int stage;    /* 0 running, 1 interrupted, 2 killed */
 	bool exited;
+	bool paused;  /* the connection is broken: sos-init reads the pipes meanwhile */
+	bool unsure;  /* it was broken: does sos-init know of the command? */
 	int status;
+	int refused;  /* errno: it could not be started */
 };
 
 static void clear(struct standalone *run)
@@ -112,9 +115,8 @@ static int open_ports(struct standalone *run, const struct sos_command *command,
 	return r;
 }
 
-/* 0 or a code; `*exec_errno` where the program could not be started. */
 static int spawn(struct standalone *run, struct sos_link *link, enum sos_shell shell,
-		 const struct sos_command *command, int *exec_errno)
+		 const struct sos_command *command)
 {
 	static const char script_path[] = "/proc/self/fd/239";
 	bool script = !command->argv && command->text_length > ARGUMENT_MAX;
@@ -140,8 +142,8 @@ static int spawn(struct standalone *run, struct sos_link *link, enum sos_shell s
 				close(ports[i].fd);
 		return sos_error_errno(run->error, SOS_ERROR_SYSTEM, -r, "cannot make the command's pipes");
 	}
-	return sos_child_spawn(link, &run->child, SOS_KIND_STANDALONE, command->judge ? SOS_SPAWN_JUDGE : 0, argv,
-			       ports, count, sos_clock_deadline(SPAWN_MS), exec_errno, run->error);
+	return sos_child_start(link, &run->child, command->judge ? SOS_SPAWN_JUDGE : 0, argv, ports, count,
+			       sos_clock_deadline(SPAWN_MS), run->error);
 }
 
 static int read_output(struct standalone *run)
@@ -181,41 +183,65 @@ static int next_stage(struct standalone *run)
 	return sos_error_set(run->error, SOS_ERROR_LOST, "the command cannot be killed");
 }
 
+static int look(struct standalone *run)
+{
+	sos_child_quiet(&run->child);
+	struct sos_child_state state = sos_child_look(&run->child);
+	if (state.ended)
+		return sos_child_ended(&run->child, run->error);
+	run->paused = state.paused;
+	run->unsure |= state.paused;
+	run->refused = state.refused;
+	run->exited = state.exited && !state.paused;
+	run->status = state.status;
+	return state.drained ? take_drained(run) : 0;
+}
+
+/* The connection broke and is back. A start that was lost with it would never end. */
+static int make_sure(struct standalone *run)
+{
+	bool lives;
+	int r = sos_child_lives(&run->child, &lives, run->error);
+	if (r == SOS_ERROR_LOST || r == SOS_ERROR_ENDED)
+		return 0; /* broken again, or for good: both wake us */
+	if (r < 0)
+		return r;
+	run->unsure = false;
+	r = lives ? 0 : look(run);
+	if (r < 0 || lives || run->exited || run->refused || run->paused)
+		return r;
+	return sos_error_set(run->error, SOS_ERROR_LOST, "the connection to sos-init broke before the command started");
+}
+
 static int wait_end(struct standalone *run)
 {
-	bool paused = false, out_open = true, err_open = run->err_fd >= 0;
-	while (!run->exited) {
+	bool out_open = true, err_open = run->err_fd >= 0;
+	while (!run->exited && !run->refused) {
 		struct pollfd polls[4] = {
 			{ run->child.wake_fd, POLLIN, 0 },
-			{ paused || !out_open ? -1 : run->out_fd, POLLIN, 0 },
-			{ paused || !err_open ? -1 : run->err_fd, POLLIN, 0 },
+			{ run->paused || !out_open ? -1 : run->out_fd, POLLIN, 0 },
+			{ run->paused || !err_open ? -1 : run->err_fd, POLLIN, 0 },
 			{ run->stage == 0 ? run->cancel_fd : -1, POLLIN, 0 },
 		};
 		if (poll(polls, 4, sos_clock_poll_ms(stage_deadline(run))) < 0 && errno != EINTR)
 			return sos_error_errno(run->error, SOS_ERROR_SYSTEM, errno, "cannot wait for the command");
-		int r = 0;
-		if (polls[0].revents) {
-			sos_child_quiet(&run->child);
-			struct sos_child_state state = sos_child_look(&run->child);
-			if (state.ended)
-				return sos_child_ended(&run->child, run->error);
-			paused = state.paused;
-			r = state.drained ? take_drained(run) : 0;
-			run->exited = state.exited && !paused;
-			run->status = state.status;
-		}
-		if (r == 0 && (polls[1].revents || polls[2].revents))
+		int r = polls[0].revents ? look(run) : 0;
+		if (r == 0 && run->unsure && !run->paused && !run->exited && !run->refused)
+			r = make_sure(run);
+		if (r == 0 && !run->paused && !run->exited && (polls[1].revents || polls[2].revents))
 			r = read_output(run);
 		/* Closed by its writers before the process ended: nothing more to poll for. */
 		out_open = out_open && (polls[1].revents & (POLLIN | POLLHUP)) != POLLHUP;
 		err_open = err_open && (polls[2].revents & (POLLIN | POLLHUP)) != POLLHUP;
 		if (polls[3].revents && run->stage == 0)
 			run->deadline = sos_clock_ns();
-		if (r == 0 && !run->exited && stage_deadline(run) <= sos_clock_ns())
+		if (r == 0 && !run->exited && !run->refused && stage_deadline(run) <= sos_clock_ns())
 			r = next_stage(run);
 		if (r < 0)
 			return r;
 	}
+	if (run->refused)
+		return 0;
 	/* What it had started and left behind must be dead too after a time limit. */
 	if (run->stage == 1) {
 		int r = sos_child_signal(&run->child, SIGKILL, SOS_SCOPE_TREE, run->error);
@@ -226,13 +252,13 @@ static int wait_end(struct standalone *run)
 }
 
 /* As a shell says it: 127 not found, 126 cannot be run. */
-static int not_started(struct standalone *run, const struct sos_command *command, int exec_errno)
+static int not_started(struct standalone *run, const struct sos_command *command)
 {
 	const char *name = command->argv ? command->argv[0] : "the image's shell";
-	const char *why = strerrordesc_np(exec_errno);
+	const char *why = strerrordesc_np(run->refused);
 	const char *parts[] = { name, ": ", why ? why : "cannot be started", "\n" };
 	struct sos_result *result = run->capture.result;
-	result->exit_code = exec_errno == ENOENT || exec_errno == ENOTDIR ? 127 : 126;
+	result->exit_code = run->refused == ENOENT || run->refused == ENOTDIR ? 127 : 126;
 	for (size_t i = 0; i < 4; i++)
 		if (sos_capture_bytes(&run->capture, SOS_CAPTURE_ERR, parts[i], strlen(parts[i])) < 0)
 			return sos_error_nomem(run->error);
@@ -245,19 +271,19 @@ static int run_standalone(struct standalone *run, struct sos_link *link, enum so
 	struct sos_result *result = run->capture.result;
 	int64_t start = sos_clock_ns();
 	run->deadline = command->timeout_ms > 0 ? sos_clock_deadline(command->timeout_ms) : SOS_CLOCK_NEVER;
-	int exec_errno = 0;
-	int r = spawn(run, link, shell, command, &exec_errno);
+	int r = spawn(run, link, shell, command);
 	if (r < 0)
 		return r;
-	if (exec_errno == EAGAIN || exec_errno == ENOMEM || exec_errno == EMFILE || exec_errno == ENFILE)
-		return sos_error_errno(run->error, SOS_ERROR_LIMIT, exec_errno,
+	sos_child_busy(&run->child, true);
+	r = wait_end(run);
+	sos_child_busy(&run->child, false);
+	int e = run->refused;
+	if (e == EAGAIN || e == ENOMEM || e == EMFILE || e == ENFILE)
+		return sos_error_errno(run->error, SOS_ERROR_LIMIT, e,
 				       "cannot start a process in the sandbox (its pids or memory limit?)");
-	if (exec_errno) {
-		r = not_started(run, command, exec_errno);
-	} else {
-		sos_child_busy(&run->child, true);
-		r = wait_end(run);
-		sos_child_busy(&run->child, false);
+	if (e)
+		r = not_started(run, command);
+	else {
 		result->exit_code = WIFEXITED(run->status) ? WEXITSTATUS(run->status) : 128 + WTERMSIG(run->status);
 		result->signal = WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0;
 		result->timed_out = run->stage > 0;

@@ -20,7 +20,7 @@
 
 enum sos_child_state {
 	SOS_CHILD_FREE,
-	SOS_CHILD_STARTING, /* forked; `exec` tells whether the program could be started */
+	SOS_CHILD_STARTING, /* forked; `exec` tells whether the program could be started. With `notify`: nobody asks, to the end */
 	SOS_CHILD_RUNNING,
 	SOS_CHILD_EXITED
 };
@@ -31,6 +31,7 @@ struct sos_child {
 	pid_t pid;
 	char name[64];             /* what was started, for messages */
 	struct sos_event exec;     /* STARTING: end of file on success, else struct sos_spawn_failure */
+	int notify;                /* an eventfd of the library's: its end is told there; or -1 */
 	struct sos_event terminal; /* the master, drained for ever; fd -1 without one */
 	int slave;                 /* kept open: without it the terminal would leave the session at once */
 	struct sos_stream streams[SOS_SPAWN_FDS_MAX];
@@ -71,7 +72,9 @@ bool sos_child_reap(void);
 void sos_child_wait(int ms);
 /* The `exec` pipe has something to say, or the process is gone: answers SPAWN. */
 void sos_child_started(struct sos_child *child);
+/* The connection broke: from now on its end is told by EXITED. */
+void sos_child_unnotify(struct sos_child *child);
 /* EXITED, if its output allows. */
 void sos_child_tell(struct sos_child *child);
-/* Start watching: after the fork. */
+/* Start watching: after the fork. With `notify` nobody waits for the exec: how it went is looked up at the end. */
 void sos_child_watch(struct sos_child *child);

@@ -63,8 +63,12 @@ static bool on_signal(const struct sos_frame *frame, struct sos_frame_reader *r)
 		to = -sos_terminal_foreground(child->terminal.fd);
 	/* The shell itself is in the foreground: a kill is for what it runs, not for the session. */
 	bool spared = scope == SOS_SCOPE_FOREGROUND && number == SIGKILL && to == -child->pid;
-	if (!spared && kill(to, (int)number) < 0)
-		sos_control_error(frame->id, errno, "signal");
+	int e = spared || kill(to, (int)number) == 0 ? 0 : errno;
+	/* One that has just been forked does not lead its group yet. */
+	if (e == ESRCH && to == -child->pid)
+		e = kill(child->pid, (int)number) < 0 ? errno : 0;
+	if (e)
+		sos_control_error(frame->id, e, "signal");
 	else
 		sos_control_ok(frame->id);
 	return true;
@@ -130,7 +134,8 @@ static bool on_forget(const struct sos_frame *frame, struct sos_frame_reader *r)
 	if (child)
 		sos_child_forget(child);
 	sos_file_forget(id);
-	sos_control_ok(frame->id);
+	if (frame->id)
+		sos_control_ok(frame->id);
 	return true;
 }
 

@@ -64,6 +64,7 @@ void sos_resume_lost(void)
 	unsigned i = 0;
 	for (struct sos_child *c; (c = sos_child_next(&i));) {
 		c->held = true;
+		sos_child_unnotify(c);
 		for (unsigned k = 0; k < c->stream_count; k++)
 			c->streams[k].unacked = 0;
 	}

@@ -88,6 +88,18 @@ static int keep_other(struct plan *p, struct sos_stream *s, int fd)
 	return 0;
 }
 
+/* Where it is not so already: a pipe of root's for root needs nothing. */
+static int give(int fd, struct stat *st, uid_t uid, gid_t gid)
+{
+	if (st->st_uid == uid && st->st_gid == gid)
+		return 0;
+	if (fchown(fd, uid, gid) < 0)
+		return errno == EPERM || errno == EINVAL ? 0 : -errno;
+	st->st_uid = uid;
+	st->st_gid = gid;
+	return 0;
+}
+
 /* The container's end of a pipe of the library's: the child's user owns it from now on, so that it can open
  * /dev/stdout. The library's end, by the same inode, is kept for the day it is gone. That of a standalone command's
  * input is not: its end of file is the library's to give. */
@@ -101,18 +113,17 @@ static int take_pipe(struct plan *p, uint32_t target, int fd)
 	bool out = (mode & O_ACCMODE) == O_WRONLY;
 	if (out || p->spawn->kind == SOS_KIND_SESSION) {
 		/* Ours first: an ordinary user's pipe could not be opened by a root without DAC_OVERRIDE. */
-		if (fchown(fd, 0, 0) < 0 && errno != EPERM && errno != EINVAL)
-			return -errno;
+		int e = give(fd, &st, 0, 0);
+		if (e < 0)
+			return e;
 		int other = reopen(fd, (out ? O_RDONLY : O_WRONLY) | O_NONBLOCK);
 		if (other < 0)
 			return -errno;
-		int e = keep_other(p, keep(p, out ? SOS_STREAM_KEPT_OUT : SOS_STREAM_KEPT_IN, target, other), fd);
+		e = keep_other(p, keep(p, out ? SOS_STREAM_KEPT_OUT : SOS_STREAM_KEPT_IN, target, other), fd);
 		if (e < 0)
 			return e;
 	}
-	if (fchown(fd, user->uid, user->gid) < 0 && errno != EPERM && errno != EINVAL)
-		return -errno;
-	return 0;
+	return give(fd, &st, user->uid, user->gid);
 }
 
 static int take_passed(struct plan *p, const struct sos_frame_fd *f)
@@ -263,6 +274,17 @@ static void give_files_back(struct sos_child *child)
 	}
 }
 
+/* An eventfd has no type of a file. */
+static int take_notify(struct plan *p)
+{
+	struct stat st;
+	int fd = p->passed[--p->passed_count];
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) || !(fcntl(fd, F_GETFL) & O_NONBLOCK))
+		return -EINVAL;
+	p->child->notify = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return p->child->notify < 0 ? -errno : 0;
+}
+
 /* Put it together and fork; on failure nothing is left of it but the files that were put ahead. */
 static int attempt(const struct sos_frame *frame, const struct sos_frame_spawn *spawn, const int *fds,
 		   struct sos_launch *launch)
@@ -271,10 +293,11 @@ static int attempt(const struct sos_frame *frame, const struct sos_frame_spawn *
 	if (!child)
 		return -EAGAIN;
 	struct plan p = {.child = child, .spawn = spawn, .passed = fds, .passed_count = frame->fds};
+	int e = spawn->flags & SOS_SPAWN_NOTIFY ? take_notify(&p) : 0;
 	child->id = frame->id;
 	child->kind = spawn->kind;
 	strncpy(child->name, launch->path[0] ? launch->path : launch->argv[0], sizeof child->name - 1);
-	int e = start(&p, launch);
+	e = e < 0 ? e : start(&p, launch);
 	release(&p);
 	if (e < 0) {
 		give_files_back(child);
@@ -304,6 +327,8 @@ bool sos_spawn(const struct sos_frame *frame, const int *fds)
 		return false;
 	if (!spawn.argc || (spawn.kind != SOS_KIND_SESSION && spawn.kind != SOS_KIND_STANDALONE) ||
 	    sos_child_find(frame->id))
+		return false;
+	if ((spawn.flags & SOS_SPAWN_NOTIFY) && (!frame->fds || spawn.kind != SOS_KIND_STANDALONE))
 		return false;
 	if (!sos_setup_done()) {
 		sos_control_error(frame->id, EINVAL, "not set up yet");

@@ -55,7 +55,8 @@ enum sos_frame_type {
 
 	/* library -> init; every one but DATA, CREDIT, PUT, BUSY and KEEPALIVE is answered by OK or ERROR */
 	SOS_FRAME_SETUP = 16,    /* see struct sos_frame_setup; OK: u32 shell (enum sos_shell) */
-	SOS_FRAME_SPAWN = 17,    /* id: new child's id, also the request's; see struct sos_frame_spawn; OK: u32 pid */
+	SOS_FRAME_SPAWN = 17,    /* id: new child's id, also the request's; see struct sos_frame_spawn; OK: u32 pid, but
+				  * see SOS_SPAWN_NOTIFY */
 	SOS_FRAME_SIGNAL = 18,   /* id request; u32 child, u32 signal, u32 scope SOS_SCOPE_*; OK */
 	SOS_FRAME_REAP = 19,     /* id request; u32 child, u64 elapsed ns, u32 last: kill -9 what the session's command
 				  * started (see SOS_FRAME_REAP below) until none is left; OK: u32 killed */
@@ -64,7 +65,8 @@ enum sos_frame_type {
 	SOS_FRAME_KEEPALIVE = 22,/* attach: every 10 s; its loss starts the lease */
 	SOS_FRAME_RESUME = 23,   /* id request; u32 flags SOS_RESUME_*. CHILD frames unless HAS_FDS. Then, for each
 				  * child, DATA of what was drained meanwhile and EXITED where due; at last OK */
-	SOS_FRAME_FORGET = 24,   /* id request; u32 child: close all descriptors kept for it; kill it if it lives; OK */
+	SOS_FRAME_FORGET = 24,   /* id request, 0: no answer; u32 child: close all descriptors kept for it; kill it if it
+				  * lives; OK */
 
 	/* both ways, attach (and DATA after RESUME by socket) */
 	SOS_FRAME_DATA = 32,     /* id child; u32 target fd, bytes to the end of the payload; no bytes: end of file */
@@ -143,6 +145,11 @@ struct sos_frame_spawn {
 	uint32_t fd_count;           /* at most 16 */
 };
 #define SOS_SPAWN_JUDGE 0x1u /* kill every process but init first, again until none is left; no LD_* in the environment */
+/* By socket, for a standalone command: one more descriptor travels, the last, an eventfd of the library's. The end is
+ * told there, and nowhere else: SOS_NOTIFY_END(status) is added to its value. No OK comes, and ERROR where the program
+ * could not be started. Once the connection has broken the end is told by EXITED, as ever. */
+#define SOS_SPAWN_NOTIFY 0x2u
+#define SOS_NOTIFY_END(status) ((uint64_t)((uint32_t)(status) + 1u) << 32)
 #define SOS_SPAWN_FDS_MAX 16u
 
 struct sos_frame {

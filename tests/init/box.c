@@ -290,11 +290,14 @@ uint32_t box_spawn(struct box *box, uint32_t kind, uint32_t flags, const char *c
 		if (fds[i].end == SOS_END_PASSED)
 			passed[passed_count++] = fds[i].fd;
 	}
+	unsigned own = passed_count;
+	if ((flags & SOS_SPAWN_NOTIFY) && box->notify >= 0)
+		passed[passed_count++] = box->notify;
 	uint32_t id = ++box->next_id;
 	size_t length = sos_frame_write_spawn(data, sizeof data, id, (uint16_t)passed_count, &spawn);
 	box_send(box, data, length, passed, passed_count);
-	while (passed_count)
-		close(passed[--passed_count]);
+	while (own)
+		close(passed[--own]);
 	return id;
 }
 

@@ -32,6 +32,7 @@ struct box {
 	size_t length, used;    /* attach: bytes read, of those the last frame's */
 	int fds[SOS_FRAME_FDS]; /* that came with the last frame; the test closes what it keeps */
 	unsigned fd_count;
+	int notify; /* an eventfd, passed with SOS_SPAWN_NOTIFY; stays the test's */
 };
 
 void box_start(struct box *box, const struct box_options *options);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,6 +219,32 @@ static void test_end_while_away(struct box *box)
 	forget(&h);
 }
 
+/* Who was to be told by an eventfd may be gone: then the frame tells. */
+static void test_notified_end_while_away(struct box *box)
+{
+	struct sos_frame hello;
+	struct handed h;
+	const char *argv[] = {"bash", "-c", "sleep 0.2; echo result; exit 5", NULL};
+	int out[2];
+	uint64_t value;
+	box->notify = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (box->notify < 0 || pipe2(out, O_CLOEXEC) < 0)
+		tap_bail("descriptors");
+	struct box_fd fd = {.target = 1, .end = SOS_END_PASSED, .fd = out[1]};
+	uint32_t id = box_spawn(box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, argv, &fd, 1);
+	box_hang_up(box);
+	usleep(600000);
+	tap_ok(box_accept(box, 5000, &hello), "it comes back");
+	resume(box, SOS_RESUME_HAS_FDS, id, &h);
+	tap_string(h.data[1], "result\n", "a command that was to be told by eventfd: its output");
+	tap_ok(WIFEXITED(h.status) && WEXITSTATUS(h.status) == 5, "its status comes by frame");
+	tap_ok(read(box->notify, &value, sizeof value) < 0 && errno == EAGAIN, "and by nothing else");
+	forget(&h);
+	box_answer(box, box_request(box, SOS_FRAME_FORGET, 1, id), NULL, NULL);
+	close(out[0]);
+	close(box->notify);
+}
+
 static void test_violations(struct box *box)
 {
 	static const struct {
@@ -341,6 +368,7 @@ int main(int argc, char **argv)
 	test_resume_with_descriptors(&box);
 	test_resume_without(&box);
 	test_end_while_away(&box);
+	test_notified_end_while_away(&box);
 	test_violations(&box);
 	box_stop(&box);
 	test_clocks();

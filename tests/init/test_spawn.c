@@ -2,10 +2,12 @@
 /* Setting up, starting, descriptors, ends: by socket. usage: test_spawn SOS-INIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -253,6 +255,62 @@ static void test_terminal(void)
 	box_stop(&box);
 }
 
+/* The wait status that the eventfd tells, or -1: nothing within the time. */
+static int notified(struct box *box, int timeout_ms)
+{
+	struct pollfd p = {.fd = box->notify, .events = POLLIN};
+	uint64_t value;
+	if (poll(&p, 1, timeout_ms) != 1 || read(box->notify, &value, sizeof value) != sizeof value)
+		return -1;
+	return value & UINT32_MAX ? -1 : (int)((value >> 32) - 1);
+}
+
+static void test_notify(void)
+{
+	struct box box;
+	struct sos_frame frame;
+	int out[2];
+	const char *good[] = {"bash", "-c", "echo hi; exit 3", NULL}, *bad[] = {"/nowhere", NULL};
+	const char *killed[] = {"bash", "-c", "kill -9 $$", NULL};
+	start(&box, &(struct box_options){.init = init}, &(struct box_setup){0});
+	box.notify = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (box.notify < 0 || pipe2(out, O_CLOEXEC) < 0)
+		tap_bail("descriptors");
+	struct box_fd fd = {.target = 1, .end = SOS_END_PASSED, .fd = out[1]};
+	uint32_t id = box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, good, &fd, 1);
+	int status = notified(&box, 5000);
+	tap_ok(status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 3, "the end comes by the eventfd");
+	char *text = box_read_until(out[0], "\n", 0);
+	tap_string(text, "hi\n", "after its output");
+	free(text);
+	close(out[0]);
+	status = box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, killed, NULL, 0) ? notified(&box, 5000) : -1;
+	tap_ok(status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == 9, "a signal too");
+	box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, bad, NULL, 0);
+	tap_ok(box_receive(&box, 5000, &frame) && frame.type == SOS_FRAME_ERROR,
+	       "no frame at all but the ERROR of what cannot be started");
+	tap_equal(notified(&box, 0), -1, "of which the eventfd says nothing");
+	uint8_t data[SOS_FRAME_HEADER + 4];
+	struct sos_frame_writer w;
+	sos_frame_begin(&w, data, sizeof data);
+	sos_frame_put_u32(&w, id);
+	box_send(&box, data, sos_frame_end(&w, SOS_FRAME_FORGET, 0, 0), NULL, 0);
+	uint32_t request = box_request(&box, SOS_FRAME_FORGET, 1, id);
+	tap_ok(box_receive(&box, 5000, &frame) && frame.id == request, "a FORGET without id has no answer");
+	close(box.notify);
+	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0)
+		tap_bail("pipe");
+	box.notify = out[1];
+	tap_equal(box_answer(&box, box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, good, NULL, 0), NULL, NULL),
+		  EINVAL, "a pipe is no eventfd");
+	close(out[0]);
+	close(out[1]);
+	box.notify = -1;
+	box_spawn(&box, SOS_KIND_STANDALONE, SOS_SPAWN_NOTIFY, good, NULL, 0);
+	tap_ok(!box_receive(&box, 3000, &frame), "none at all is a violation");
+	box_stop(&box);
+}
+
 static void test_many(void)
 {
 	struct box box;
@@ -298,6 +356,7 @@ int main(int argc, char **argv)
 	test_ends();
 	test_descriptors();
 	test_terminal();
+	test_notify();
 	test_many();
 	return tap_done();
 }
