@@ -101,7 +101,7 @@ static int make_line(const struct sos_session *session, int64_t waited_s, const 
 		if (add_export(line, *added))
 			return -1;
 	/* Under set -e a variable that the setup made readonly must not end the shell. */
-	return bash ? sos_buffer_append_string(line, "||\\builtin :") : 0;
+	return sos_buffer_append_string(line, bash ? "||\\builtin :;" : ";");
 }
 
 int sos_session_hand_over(struct sos_session *session, int64_t waited_s, const char *const *added,
@@ -112,9 +112,8 @@ int sos_session_hand_over(struct sos_session *session, int64_t waited_s, const c
 		return sos_error_nomem(error);
 	if (!line.length)
 		return 0;
-	if (sos_buffer_append_string(&line, "\n"))
-		return sos_error_nomem(error);
-	/* The pipe is one page, and the line of the first command must fit behind this one. */
+	/* No newline: it becomes the beginning of the first command's line, so that no line is counted for it. Of a session
+	 * that was only set up, successfully, that line begins with a command. And the pipe is one page. */
 	_Static_assert(SOS_WARM_EXPORTS_MOST + 256 + SOS_DRIVER_LINE + 64 <= 4096, "both lines fit into a page");
 	return sos_session_type(session, line.data, line.length, error);
 }

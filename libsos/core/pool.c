@@ -272,8 +272,10 @@ static void dismantle(struct sos_pool *pool)
 	/* What it has not told yet is told now, by this thread. */
 	sos_workers_free(pool->teller);
 	pool->teller = NULL;
-	if (pool->loop)
+	if (pool->loop) {
+		sos_timer_cancel(pool->loop, &pool->warm.soon_timer);
 		sos_timer_cancel(pool->loop, &pool->warm.timer);
+	}
 	sos_loop_free(SOS_STEAL(pool->loop));
 	if (pool->directory)
 		rmdir(pool->directory);

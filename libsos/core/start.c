@@ -31,6 +31,7 @@ struct start {
 	struct sos_bring bring;
 	struct sos_pool *pool;
 	struct sos_sandbox *sandbox;
+	bool took_warm;
 	struct sos_watch cancel; /* of the caller's sos_cancel, a descriptor of our own; -1: none */
 };
 
@@ -157,7 +158,10 @@ static int end(struct start *start, int code, struct sos_error *error)
 		close(start->starter.cancel_fd);
 	sos_ticket_clear(&start->starter.ticket);
 	sos_bring_clear(&start->bring);
-	sos_warm_kick(pool);
+	if (start->took_warm)
+		sos_warm_kick_soon(pool);
+	else
+		sos_warm_kick(pool);
 	if (code) {
 		sos_pool_note(pool, code, error);
 		sos_event(pool, SOS_EVENT_START_FAILED, sandbox->id, code, "%s", error->message);
@@ -315,6 +319,7 @@ static int go(struct start *start, struct sos_error *error)
 			return r;
 		if (!run && (run = start->starter.ticket.gift))
 			fit = sos_warm_fit(sos_warm_made(run), start->sandbox->spec);
+		start->took_warm |= run != NULL;
 		if (!(r = attempt(start, run, fit, error)) || !run || !died(start, r))
 			return r;
 		/* The next one, or one of its own. */

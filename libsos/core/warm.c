@@ -20,6 +20,7 @@
 #include "util/guard.h"
 
 #define MS INT64_C(1000000)
+#define SOON_NS (2 * MS)
 #define AGAIN_LEAST_NS (1000 * MS)
 #define AGAIN_MOST_NS (60000 * MS)
 #define STOCK_LIFETIME_MS (INT64_C(30) * 24 * 3600 * 1000)
@@ -385,6 +386,19 @@ void sos_warm_kick(struct sos_pool *pool)
 		sos_timer_set(pool->loop, &pool->warm.timer, 0);
 }
 
+static void soon_is_now(struct sos_timer *timer)
+{
+	struct sos_pool *pool = sos_list_entry(timer, struct sos_pool, warm.soon_timer);
+	atomic_store(&pool->warm.soon, false);
+	sos_warm_kick(pool);
+}
+
+void sos_warm_kick_soon(struct sos_pool *pool)
+{
+	if (!atomic_exchange(&pool->warm.soon, true))
+		sos_timer_set(pool->loop, &pool->warm.soon_timer, sos_clock_ns() + SOON_NS);
+}
+
 /* ---- its life ---- */
 
 void sos_warm_init(struct sos_pool *pool)
@@ -395,6 +409,7 @@ void sos_warm_init(struct sos_pool *pool)
 	sos_list_init(&warm->kinds);
 	sos_list_init(&warm->ups);
 	sos_timer_init(&warm->timer, run_plan);
+	sos_timer_init(&warm->soon_timer, soon_is_now);
 }
 
 void sos_warm_close(struct sos_pool *pool)

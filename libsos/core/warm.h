@@ -64,8 +64,8 @@ struct sos_warm_up {
 
 struct sos_warm {
 	atomic_bool used; /* there is or was a kind, or they are learned: else nobody takes the lock */
-	atomic_bool kicked;
-	struct sos_timer timer; /* runs the plan, on the loop's thread */
+	atomic_bool kicked, soon;
+	struct sos_timer timer, soon_timer; /* run the plan, on the loop's thread */
 
 	pthread_mutex_t lock; /* guards what follows; under it a sandbox's, a link's, the queue's and the workers' */
 	pthread_cond_t changed;
@@ -82,6 +82,8 @@ struct sos_warm {
 void sos_warm_init(struct sos_pool *pool);
 /* Look soon what there is to do: on the loop's thread. */
 void sos_warm_kick(struct sos_pool *pool);
+/* After a container was taken: the sandbox's first command goes before the work of making another one. */
+void sos_warm_kick_soon(struct sos_pool *pool);
 /* A kind of that spec, with so many containers from now on; takes `spec` over. 0: none any more. */
 int sos_warm_set(struct sos_pool *pool, struct sos_spec *spec, uint32_t count, bool learned, struct sos_error *error);
 /* No new ones; those that are being made come to their end. */
