@@ -192,6 +192,15 @@ int sos_bring_setup(struct sos_bring *bring, char **commands, struct sos_error *
 	return r;
 }
 
+int sos_bring_settle(struct sos_bring *bring, struct sos_error *error)
+{
+	struct sos_launch *launch = &bring->launch;
+	if (!launch->run->session)
+		return 0;
+	int left_ms = sos_clock_poll_ms(launch->call.deadline);
+	return sos_session_settle(launch->run->session, left_ms < 0 ? 0 : left_ms + 1, launch->call.cancel_fd, error);
+}
+
 int sos_bring_up(struct sos_bring *bring, struct sos_error *error)
 {
 	int r;

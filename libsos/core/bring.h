@@ -19,6 +19,8 @@ struct sos_bring {
 int sos_bring_up(struct sos_bring *bring, struct sos_error *error);
 /* Run commands of the setup in its session; NULL-terminated, may be none. */
 int sos_bring_setup(struct sos_bring *bring, char **commands, struct sos_error *error);
+/* After the setup: see sos_session_settle. */
+int sos_bring_settle(struct sos_bring *bring, struct sos_error *error);
 /* Remove what an attempt made. False: it is not gone, and the slot went with it. */
 bool sos_bring_take_back(struct sos_bring *bring);
 void sos_bring_clear(struct sos_bring *bring);

@@ -70,6 +70,42 @@ int sos_link_hand_over(struct sos_link *link, const struct sos_link_handover *ha
 	return r;
 }
 
+/* What was there goes before what came meanwhile. */
+static int give_back_background(struct sos_session *session, struct sos_result *result)
+{
+	SOS_LOCKED(&session->lock);
+	if (sos_buffer_append(&result->background, session->background.data ? session->background.data : "",
+			      session->background.length))
+		return -1;
+	sos_buffer_free(&session->background);
+	session->background = result->background;
+	session->background_dropped += result->dropped_background;
+	result->background = (struct sos_buffer)SOS_BUFFER_INIT;
+	return 0;
+}
+
+int sos_session_settle(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error)
+{
+	const struct sos_command nothing = {
+		.text = ":",
+		.text_length = 1,
+		.exec_id = "settle",
+		.timeout_ms = timeout_ms,
+		.max_output_bytes = 1,
+	};
+	struct sos_result *result = NULL;
+	if (session->driver.dialect != SOS_DIALECT_BASH)
+		return 0;
+	int r = sos_session_exec(session, &nothing, cancel_fd, &result, error);
+	/* A shell that the setup left dead, or dying, shows with the caller's own commands. */
+	if (r == SOS_ERROR_STATE)
+		return 0;
+	if (!r && give_back_background(session, result))
+		r = sos_error_nomem(error);
+	sos_result_unref(result);
+	return r;
+}
+
 void sos_session_begin(struct sos_session *session)
 {
 	session->before = session->run.sequence;

@@ -38,6 +38,9 @@ void sos_session_free(struct sos_session *session);
  * turn that does not come in time: DEADLINE. */
 int sos_session_exec(struct sos_session *session, const struct sos_command *command, int cancel_fd,
 		     struct sos_result **result, struct sos_error *error);
+/* Run a command that does nothing, where that makes the first one of a caller quicker: it learns what the shell is
+ * like, and the shell has been where it will go. What background jobs wrote stays. */
+int sos_session_settle(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error);
 /* What a caller's own commands begin with: numbers count from here. */
 void sos_session_begin(struct sos_session *session);
 /* Of a bash or sh that has waited `waited_s` seconds (as the wall clock counts them) for its sandbox: its clock goes

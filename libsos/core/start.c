@@ -263,7 +263,8 @@ static int cold(struct start *start, struct sos_error *error)
 		return r;
 	bring->launch.call.cancel_fd = start->starter.cancel_fd;
 	if ((r = sos_bring_up(bring, error)) ||
-	    (r = sos_bring_setup(bring, start->sandbox->spec->setup_commands, error)))
+	    (r = sos_bring_setup(bring, start->sandbox->spec->setup_commands, error)) ||
+	    (r = sos_bring_settle(bring, error)))
 		return r;
 	return commit(start, error);
 }
@@ -300,7 +301,9 @@ static int attempt(struct start *start, struct sos_run *run, struct sos_warm_fit
 			sos_run_retire(run);
 		return r;
 	}
-	tell(&start->bring, SOS_PHASE_STARTING, "", 0, 0);
+	/* Of a hand-over there is nothing to tell: it is over before anybody looks. */
+	if (!run)
+		tell(&start->bring, SOS_PHASE_STARTING, "", 0, 0);
 	r = run ? warm(start, run, fit, error) : cold(start, error);
 	if (r)
 		sos_bring_take_back(&start->bring);

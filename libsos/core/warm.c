@@ -92,7 +92,7 @@ static void drop_kind_locked(struct sos_warm *warm, struct sos_warm_kind *kind, 
 	sos_warm_kind_unref_locked(warm, kind);
 }
 
-static void remove_all(struct sos_list *removed)
+void sos_warm_remove_all(struct sos_list *removed)
 {
 	while (!sos_list_empty(removed)) {
 		struct sos_run *run = sos_list_entry(removed->next, struct sos_run, stock);
@@ -188,7 +188,7 @@ int sos_warm_set(struct sos_pool *pool, struct sos_spec *spec, uint32_t count, b
 		r = set_locked(warm, spec, count, learned, &removed, error);
 	}
 	sos_spec_free(spec);
-	remove_all(&removed);
+	sos_warm_remove_all(&removed);
 	sos_warm_kick(pool);
 	return r;
 }
@@ -372,7 +372,7 @@ static void run_plan(struct sos_timer *timer)
 		sos_sandbox_cancel_start(plan.cancelled[i]);
 		sos_sandbox_unref(plan.cancelled[i]);
 	}
-	remove_all(&plan.removed);
+	sos_warm_remove_all(&plan.removed);
 	if (plan.due != SOS_CLOCK_NEVER)
 		sos_timer_set(pool->loop, timer, plan.due);
 	/* What came meanwhile must not wait for that. */
@@ -445,7 +445,7 @@ void sos_warm_empty(struct sos_pool *pool)
 	while (!sos_list_empty(&warm->kinds))
 		drop_kind_locked(warm, sos_list_entry(warm->kinds.next, struct sos_warm_kind, node), &removed);
 	pthread_mutex_unlock(&warm->lock);
-	remove_all(&removed);
+	sos_warm_remove_all(&removed);
 }
 
 void sos_warm_end(struct sos_pool *pool)

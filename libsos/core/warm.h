@@ -38,6 +38,7 @@ struct sos_warm_kind {
 	struct sos_spec *spec; /* as its vessels have it */
 	bool learned;          /* from demand, and forgotten with it */
 	uint32_t least, target;
+	char image_id[80];     /* of the newest: what its name means now */
 	struct sos_list stock; /* struct sos_run.stock, the oldest first */
 	uint32_t ready, starting, busy;
 	uint64_t hits, misses;
@@ -96,6 +97,8 @@ void sos_warm_clear(struct sos_pool *pool);
 void sos_warm_kind_unref_locked(struct sos_warm *warm, struct sos_warm_kind *kind);
 /* The oldest of a kind, out of the stock; it has one. */
 struct sos_run *sos_warm_pop_locked(struct sos_warm *warm, struct sos_warm_kind *kind);
+/* Hand those that were popped to the workers, for removal; without the lock. */
+void sos_warm_remove_all(struct sos_list *removed);
 /* Of a kind that could not be made, or whose container died in the stock: wait longer each time. */
 bool sos_warm_failed_locked(struct sos_warm_kind *kind, int code, const char *message);
 

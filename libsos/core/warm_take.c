@@ -111,11 +111,7 @@ struct sos_run *sos_warm_take(struct sos_pool *pool, const struct sos_spec *spec
 	}
 	bool unknown = !kind && warm->adaptive && !warm->closed;
 	pthread_mutex_unlock(&warm->lock);
-	while (!sos_list_empty(&dead)) {
-		struct sos_run *gone = sos_list_entry(dead.next, struct sos_run, stock);
-		sos_list_remove(&gone->stock);
-		sos_run_retire(gone);
-	}
+	sos_warm_remove_all(&dead);
 	if (unknown)
 		learn(pool, spec);
 	return run;

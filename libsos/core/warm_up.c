@@ -4,7 +4,9 @@
  * the way of a start, with a vessel for the sandbox and nobody who waits. */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "core/pool.h"
@@ -17,8 +19,19 @@
 
 #define UP_MS 600000 /* pull and setup included, as a start has it */
 
+/* The name stands for another image now, as it does for every start: those from the old one go. */
+static void drop_stale_locked(struct sos_warm *warm, struct sos_warm_up *up, struct sos_list *stale)
+{
+	struct sos_warm_kind *kind = up->kind;
+	const char *id = up->bring.launch.image.id ? up->bring.launch.image.id : "";
+	if (strncmp(kind->image_id, id, sizeof(kind->image_id) - 1))
+		while (kind->ready)
+			sos_list_append(stale, &sos_warm_pop_locked(warm, kind)->stock);
+	snprintf(kind->image_id, sizeof(kind->image_id), "%s", id);
+}
+
 /* Into the stock, unless its end came first. */
-static int stock_locked(struct sos_warm *warm, struct sos_warm_up *up, struct sos_error *error)
+static int stock_locked(struct sos_warm *warm, struct sos_warm_up *up, struct sos_list *stale, struct sos_error *error)
 {
 	struct sos_launch *launch = &up->bring.launch;
 	struct sos_sandbox *vessel = launch->sandbox;
@@ -29,6 +42,7 @@ static int stock_locked(struct sos_warm *warm, struct sos_warm_up *up, struct so
 		return sos_error_set(error, SOS_ERROR_LOST, "the container ended while it was started");
 	if (up->starter.cancelled || warm->closed || sos_list_empty(&kind->node))
 		return sos_error_set(error, SOS_ERROR_CANCELLED, "cancelled");
+	drop_stale_locked(warm, up, stale);
 	vessel->starter = NULL;
 	kind->references++;
 	run->kind = kind;
@@ -103,12 +117,16 @@ static void run(struct sos_job *job)
 	struct sos_warm *warm = &bring->launch.pool->warm;
 	struct sos_error error = SOS_ERROR_INIT;
 	bring->launch.call = (struct sos_engine_call){sos_clock_deadline(UP_MS), up->starter.cancel_fd};
+	struct sos_list stale;
+	sos_list_init(&stale);
 	int r;
 	if (!(r = sos_bring_up(bring, &error)) &&
-	    !(r = sos_bring_setup(bring, up->kind->spec->setup_commands, &error))) {
+	    !(r = sos_bring_setup(bring, up->kind->spec->setup_commands, &error)) &&
+	    !(r = sos_bring_settle(bring, &error))) {
 		SOS_LOCKED(&warm->lock);
-		r = stock_locked(warm, up, &error);
+		r = stock_locked(warm, up, &stale, &error);
 	}
+	sos_warm_remove_all(&stale);
 	if (r)
 		sos_bring_take_back(bring);
 	end(up, r, &error);

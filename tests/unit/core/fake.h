@@ -41,6 +41,7 @@ void fake_wait_blocked(enum fake_step step, int count);
 int fake_calls(enum fake_step step);
 
 void fake_images_missing(bool missing); /* until pulled */
+void fake_images_change(void);          /* their names stand for other ones now */
 int fake_containers(void);
 int fake_most_containers(void); /* there at one time, ever */
 int fake_links(void);           /* not freed yet */

@@ -208,6 +208,15 @@ int sos_session_exec(struct sos_session *session, const struct sos_command *comm
 	return 0;
 }
 
+int sos_session_settle(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error)
+{
+	(void)session;
+	(void)timeout_ms;
+	(void)cancel_fd;
+	(void)error;
+	return 0;
+}
+
 void sos_session_begin(struct sos_session *session)
 {
 	SOS_LOCKED(&fake.lock);

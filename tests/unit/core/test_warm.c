@@ -205,6 +205,25 @@ START_TEST(one_that_gets_ready_goes_to_who_waits)
 }
 END_TEST
 
+/* Once it is seen that the name stands for another image, none from the old one is handed over. */
+START_TEST(images_change)
+{
+	struct sos_pool *pool = pool_test_make_warm(4, 3, SOS_WARM_FIXED);
+	pool_test_until_warm(pool, 3);
+	ck_assert_int_eq(fake_calls(FAKE_CREATE), 3 + 1); /* and the one that placed sos-init */
+	fake_images_change();
+	struct sos_sandbox *sandbox = pool_test_start(pool);
+	while (fake_calls(FAKE_CREATE) < 4 + 3)
+		usleep(1000);
+	pool_test_until_warm(pool, 3);
+	ck_assert_int_eq(fake_calls(FAKE_CREATE), 4 + 3);
+	ck_assert_int_eq(fake_containers(), 4);
+	ck_assert_int_le(fake_most_containers(), 4);
+	sos_sandbox_unref(sandbox);
+	pool_test_end_pool(pool);
+}
+END_TEST
+
 /* ---- what dies ---- */
 
 START_TEST(dead_ones_are_replaced)
@@ -299,6 +318,7 @@ int main(void)
 	tcase_add_test(tcase, yields_while_it_is_made);
 	tcase_add_test(tcase, waiting_starts_come_first);
 	tcase_add_test(tcase, one_that_gets_ready_goes_to_who_waits);
+	tcase_add_test(tcase, images_change);
 	tcase_add_test(tcase, dead_ones_are_replaced);
 	tcase_add_loop_test(tcase, dies_as_it_is_handed_over, 0, 3);
 	tcase_add_test(tcase, what_it_is_given_may_be_refused);
