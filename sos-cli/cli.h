@@ -39,6 +39,8 @@ struct sos_command {
 extern const struct sos_command sos_command_serve;
 extern const struct sos_command sos_command_sandbox;
 extern const struct sos_command sos_command_session;
+extern const struct sos_command sos_command_pool;
+extern const struct sos_command sos_command_warm;
 extern const struct sos_command sos_command_help;
 extern const struct sos_command sos_command_create;
 extern const struct sos_command sos_command_list;
@@ -52,6 +54,9 @@ extern const struct sos_command sos_command_trajectory;
 /* NULL-terminated. */
 extern const struct sos_command *const sos_commands[];
 extern const struct sos_command *const sos_sandbox_commands[];
+extern const struct sos_command *const sos_pool_commands[];
+/* Those of a command that has some; NULL: it has none. */
+const struct sos_command *const *sos_command_children(const struct sos_command *command);
 
 const struct sos_command *sos_command_find(const struct sos_command *const *commands, const char *name);
 

@@ -37,14 +37,14 @@ void sos_help_print(FILE *stream, const struct sos_command *command)
 		fputs(outro, stream);
 		return;
 	}
-	if (command != &sos_command_sandbox) {
+	if (!sos_command_children(command)) {
 		fputs(command->help, stream);
 		return;
 	}
 	/* The list belongs between the usage and the options. */
 	const char *rest = strchr(command->help, '\n') + 1;
 	fprintf(stream, "%.*s", (int)(rest - command->help), command->help);
-	print_list(stream, sos_sandbox_commands);
+	print_list(stream, sos_command_children(command));
 	fputs(rest, stream);
 }
 
@@ -56,7 +56,7 @@ static int run(struct sos_cli *cli, int argc, char **argv)
 		command = commands ? sos_command_find(commands, argv[i]) : NULL;
 		if (!command)
 			return sos_fail_usage(cli, NULL, "no command '%s'", argv[i]);
-		commands = command == &sos_command_sandbox ? sos_sandbox_commands : NULL;
+		commands = sos_command_children(command);
 	}
 	sos_help_print(stdout, command);
 	return 0;

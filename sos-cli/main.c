@@ -20,7 +20,7 @@ static const struct option options[] = {
 };
 
 const struct sos_command *const sos_commands[] = {
-	&sos_command_serve, &sos_command_sandbox, &sos_command_session, &sos_command_help, NULL,
+	&sos_command_serve, &sos_command_sandbox, &sos_command_session, &sos_command_pool, &sos_command_help, NULL,
 };
 
 const struct sos_command *sos_command_find(const struct sos_command *const *commands, const char *name)
@@ -29,6 +29,13 @@ const struct sos_command *sos_command_find(const struct sos_command *const *comm
 		if (!strcmp((*commands)->name, name) || ((*commands)->alias && !strcmp((*commands)->alias, name)))
 			return *commands;
 	return NULL;
+}
+
+const struct sos_command *const *sos_command_children(const struct sos_command *command)
+{
+	return command == &sos_command_sandbox ? sos_sandbox_commands
+	       : command == &sos_command_pool  ? sos_pool_commands
+					       : NULL;
 }
 
 static int run(struct sos_cli *cli, int argc, char **argv)

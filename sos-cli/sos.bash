@@ -35,7 +35,7 @@ _sos()
 		*)
 			if [[ ! $group ]]; then
 				group=${words[i]}
-			elif [[ $group = sandbox && ! $command ]]; then
+			elif [[ $group = sandbox || $group = pool ]] && [[ ! $command ]]; then
 				command=${words[i]}
 			fi
 			;;
@@ -47,23 +47,27 @@ _sos()
 	--streams) COMPREPLY=($(compgen -W 'merged separate' -- "$cur")); return ;;
 	--profile) COMPREPLY=($(compgen -W 'standard strict' -- "$cur")); return ;;
 	--transport) COMPREPLY=($(compgen -W 'auto socket attach' -- "$cur")); return ;;
+	--warm-policy) COMPREPLY=($(compgen -W 'fixed adaptive' -- "$cur")); return ;;
 	--log-level) COMPREPLY=($(compgen -W 'error warn info debug' -- "$cur")); return ;;
 	--log-format) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
 	--token-file|--stdin|--runtime-dir) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--server|--image|-i|--setup|--env|--label|--workdir|--user|--memory|--cpus|--pids|--lifetime|--idle-timeout|\
-	--runtime|--timeout|--max-output|--exec-id|--wait|--port|-p|--max-sandboxes|-m|--listen|--engine|--pool) return ;;
+	--runtime|--timeout|--max-output|--exec-id|--wait|--port|-p|--max-sandboxes|-m|--listen|--engine|--pool|--warm) return ;;
 	esac
 
 	local list=''
 	case $group:$command in
-	:) list="serve sandbox session help --version $remote" ;;
-	help:) list='serve sandbox session' ;;
+	:) list="serve sandbox session pool help --version $remote" ;;
+	help:) list='serve sandbox session pool' ;;
 	serve:)
 		list='--port --max-sandboxes --max-waiting --timeout --listen --token-file --insecure --allow-host
-			--allow-origin --engine --pool --memory --pids --cpus --network --transport --runtime-dir --log-level
+			--allow-origin --engine --pool --memory --pids --cpus --network --transport --warm
+			--warm-policy --runtime-dir --log-level
 			--log-format --help'
 		;;
 	session:) list="$spec $remote" ;;
+	pool:) list="warm --json $remote" ;;
+	pool:warm) list="$spec $remote" ;;
 	sandbox:) list="create list start exec result stop info trajectory $remote" ;;
 	sandbox:create) list="$spec --start --json $remote" ;;
 	sandbox:list|sandbox:ls) list="--quiet --json $remote" ;;
@@ -78,7 +82,7 @@ _sos()
 	esac
 	case $command in
 	start|exec|result|stop|info|show|trajectory) [[ $cur = -* ]] || list=$(_sos_ids) ;;
-	*) [[ $group && $group != sandbox && $group != help && $cur != -* ]] && list='' ;;
+	*) [[ $group && $group:$command != @(sandbox:*|pool:) && $group != help && $cur != -* ]] && list='' ;;
 	esac
 	COMPREPLY=($(compgen -W "$list" -- "$cur"))
 }

@@ -48,7 +48,7 @@ static void write_joined(struct sos_text *text, const char *const *commands)
 	sos_json_write_bytes(text, joined.length ? sos_text_data(&joined) : "", joined.length);
 }
 
-static void write_list(struct sos_text *text, const char *const *list)
+void sos_info_write_list(struct sos_text *text, const char *const *list)
 {
 	sos_text_add(text, "[");
 	for (size_t i = 0; list && list[i]; i++) {
@@ -144,26 +144,43 @@ static void write_sessions(struct sos_text *text, const struct sos_sandbox_info 
 	sos_text_add(text, "]");
 }
 
+void sos_info_write_spec(struct sos_text *text, const struct sos_sandbox_spec *spec)
+{
+	sos_json_member_string_or_null(text, "working_directory", spec->working_directory);
+	sos_json_member_string_or_null(text, "user", spec->user);
+	sos_json_member_string_or_null(text, "runtime", spec->runtime);
+	sos_json_member_int(text, "memory_bytes", spec->memory_bytes);
+	sos_json_member_thousandths(text, "cpus", spec->cpu_millis);
+	sos_json_member_int(text, "pids_limit", spec->pids_limit);
+	sos_json_member_string(text, "network", NAME_OF(network_names, spec->network));
+	sos_json_member_string(text, "streams", NAME_OF(streams_names, spec->streams));
+	sos_json_member_string(text, "profile", NAME_OF(profile_names, spec->profile));
+	sos_json_member_bool(text, "new_privileges", spec->flags & SOS_SANDBOX_NEW_PRIVILEGES);
+}
+
 static void write_spec(struct sos_text *text, const struct sos_sandbox_info *info)
 {
+	const struct sos_sandbox_spec spec = {
+		.working_directory = info->working_directory,
+		.user = info->user,
+		.runtime = info->runtime,
+		.memory_bytes = info->memory_bytes,
+		.cpu_millis = info->cpu_millis,
+		.pids_limit = info->pids_limit,
+		.network = info->network,
+		.streams = info->streams,
+		.profile = info->profile,
+		.flags = info->flags,
+	};
 	sos_json_member(text, "setup_command_list");
-	write_list(text, info->setup_commands);
+	sos_info_write_list(text, info->setup_commands);
 	sos_json_member(text, "labels");
 	write_labels(text, info->labels);
 	sos_json_member(text, "environment_names");
-	write_list(text, info->environment_names);
-	sos_json_member_string_or_null(text, "working_directory", info->working_directory);
-	sos_json_member_string_or_null(text, "user", info->user);
-	sos_json_member_string_or_null(text, "runtime", info->runtime);
-	sos_json_member_int(text, "memory_bytes", info->memory_bytes);
-	sos_json_member_thousandths(text, "cpus", info->cpu_millis);
-	sos_json_member_int(text, "pids_limit", info->pids_limit);
+	sos_info_write_list(text, info->environment_names);
 	sos_json_member_int(text, "lifetime_ms", info->lifetime_ms);
 	sos_json_member_int(text, "idle_timeout_ms", info->idle_timeout_ms);
-	sos_json_member_string(text, "network", NAME_OF(network_names, info->network));
-	sos_json_member_string(text, "streams", NAME_OF(streams_names, info->streams));
-	sos_json_member_string(text, "profile", NAME_OF(profile_names, info->profile));
-	sos_json_member_bool(text, "new_privileges", info->flags & SOS_SANDBOX_NEW_PRIVILEGES);
+	sos_info_write_spec(text, &spec);
 }
 
 static void write_run(struct sos_text *text, const struct sos_sandbox_info *info)

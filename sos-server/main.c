@@ -75,6 +75,7 @@ static enum sos_log_level level_of(uint32_t type)
 	case SOS_EVENT_LOST:
 	case SOS_EVENT_REMOVE_FAILED:
 	case SOS_EVENT_FALLBACK:
+	case SOS_EVENT_WARM_FAILED:
 		return SOS_LOG_WARN;
 	case SOS_EVENT_COMMAND:
 		return SOS_LOG_DEBUG;
@@ -108,8 +109,23 @@ static int make_pool(const struct sos_options *options, const char *name, struct
 	o.capacity = options->max_sandboxes;
 	o.queue_limit = options->queue_limit;
 	o.transport = options->transport;
+	o.warm_policy = options->warm_policy;
 	o.flags = SOS_POOL_LAZY;
 	return sos_pool_new(&o, pool, error);
+}
+
+static int warm_up(const struct sos_options *options, struct sos_pool *pool, struct sos_error *error)
+{
+	int failed = 0;
+	for (const char **each = options->warm; each && *each && !failed; each++) {
+		struct sos_sandbox_spec spec = SOS_SANDBOX_SPEC_INIT;
+		uint32_t count;
+		char *image = sos_options_warm(*each, &count);
+		spec.image = image;
+		failed = sos_pool_set_warm(pool, &spec, count, error);
+		free(image);
+	}
+	return failed;
 }
 
 /* ---- running ---- */
@@ -196,8 +212,9 @@ static int serve(const struct sos_options *options, sigset_t *signals)
 	uint16_t port = sos_http_port(server.http);
 	snprintf(name, sizeof(name), "server-%u", (unsigned)port);
 	const char *pool_name = options->pool ? options->pool : name;
-	if (make_pool(options, pool_name, &pool, &error) != 0) {
+	if (make_pool(options, pool_name, &pool, &error) != 0 || warm_up(options, pool, &error) != 0) {
 		fprintf(stderr, "sos-server: %s\n", error.message);
+		sos_pool_free(pool);
 		sos_http_stop(server.http);
 		sos_watcher_stop();
 		sos_auth_clear(&server.auth);

@@ -36,6 +36,8 @@ static const char help[] =
 	"      --cpus N               CPUs of a sandbox, 1.5 for example (no limit)\n"
 	"      --network NET          bridge or none (bridge)\n"
 	"      --transport WAY        auto, socket or attach: how sandboxes are talked to (auto)\n"
+	"      --warm IMAGE=N         keep N containers of IMAGE ready; may be repeated\n"
+	"      --warm-policy POLICY   fixed, or adaptive: more than that, as starts ask for them (fixed)\n"
 	"      --runtime-dir DIR      for sockets and locks ($XDG_RUNTIME_DIR/sos, /run/sos for root)\n"
 	"      --log-level LEVEL      error, warn, info or debug (info)\n"
 	"      --log-format FORMAT    text or json (text)\n"
@@ -46,6 +48,7 @@ static const char help[] =
 	"  sos-server                              127.0.0.1:3000, 10 sandboxes\n"
 	"  sos-server --port 8080 -m 50 --timeout 3600\n"
 	"  sos-server --network none --memory 512m --cpus 1\n"
+	"  sos-server -m 40 --warm ubuntu:24.04=8  the next eight starts take less than a millisecond\n"
 	"  sos-server --listen 0.0.0.0 --token-file /etc/sos/tokens\n"
 	"\n"
 	"SIGTERM, SIGINT or SIGHUP ends it and removes its containers; a second one ends it at once.\n";
@@ -65,6 +68,8 @@ enum {
 	OPTION_CPUS,
 	OPTION_NETWORK,
 	OPTION_TRANSPORT,
+	OPTION_WARM,
+	OPTION_WARM_POLICY,
 	OPTION_RUNTIME_DIR,
 	OPTION_LOG_LEVEL,
 	OPTION_LOG_FORMAT
@@ -87,6 +92,8 @@ static const struct option long_options[] = {
 	{ "cpus", required_argument, NULL, OPTION_CPUS },
 	{ "network", required_argument, NULL, OPTION_NETWORK },
 	{ "transport", required_argument, NULL, OPTION_TRANSPORT },
+	{ "warm", required_argument, NULL, OPTION_WARM },
+	{ "warm-policy", required_argument, NULL, OPTION_WARM_POLICY },
 	{ "runtime-dir", required_argument, NULL, OPTION_RUNTIME_DIR },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
@@ -186,6 +193,25 @@ static bool read_origin(struct sos_options *options, const char *text)
 	return append(&options->allow_origins, text);
 }
 
+/* An image's name has no '=', so the last one is ours. */
+static bool read_warm(struct sos_options *options, const char *text)
+{
+	const char *equals = strrchr(text, '=');
+	char *end = NULL;
+	errno = 0;
+	long count = equals ? strtol(equals + 1, &end, 10) : 0;
+	if (!equals || equals == text || end == equals + 1 || *end || errno || count < 0 || count > 10000)
+		return wrong("--warm takes an image and how many of it, such as ubuntu:24.04=4, not \"%s\"", text);
+	return append(&options->warm, text);
+}
+
+char *sos_options_warm(const char *text, uint32_t *count)
+{
+	const char *equals = strrchr(text, '=');
+	*count = (uint32_t)strtoul(equals + 1, NULL, 10);
+	return strndup(text, (size_t)(equals - text));
+}
+
 /* ---- options ---- */
 
 static bool read_number_option(struct sos_options *o, int option, const char *text)
@@ -228,6 +254,7 @@ static bool read_choice_option(struct sos_options *o, int option, const char *te
 {
 	static const char *const networks[] = { "", "bridge", "none", NULL };
 	static const char *const transports[] = { "auto", "socket", "attach", NULL };
+	static const char *const policies[] = { "fixed", "adaptive", NULL };
 	static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 	static const char *const formats[] = { "text", "json", NULL };
 	uint32_t index = 0;
@@ -239,6 +266,8 @@ static bool read_choice_option(struct sos_options *o, int option, const char *te
 		return fine;
 	case OPTION_TRANSPORT:
 		return read_choice("transport", text, transports, &o->transport);
+	case OPTION_WARM_POLICY:
+		return read_choice("warm-policy", text, policies, &o->warm_policy);
 	case OPTION_LOG_LEVEL:
 		fine = read_choice("log-level", text, levels, &index);
 		o->log_level = (enum sos_log_level)index;
@@ -274,6 +303,8 @@ static bool read_option(struct sos_options *o, int option, const char *text)
 		return append(&o->allow_hosts, text);
 	case OPTION_ALLOW_ORIGIN:
 		return read_origin(o, text);
+	case OPTION_WARM:
+		return read_warm(o, text);
 	case OPTION_ENGINE:
 		o->engine = text;
 		return true;
@@ -300,6 +331,16 @@ static bool check_listen(struct sos_options *o)
 		return wrong("--listen %s lets others run commands here: it needs --token-file FILE, or --insecure",
 			     o->listen);
 	return true;
+}
+
+static bool check_warm(const struct sos_options *o)
+{
+	uint64_t total = 0;
+	for (const char **each = o->warm; each && *each; each++)
+		total += strtoul(strrchr(*each, '=') + 1, NULL, 10);
+	return total <= o->max_sandboxes ||
+	       wrong("--warm asks for %llu containers, more than the capacity of %u that --max-sandboxes gives",
+		     (unsigned long long)total, (unsigned)o->max_sandboxes);
 }
 
 enum sos_options_outcome sos_options_read(struct sos_options *options, int argc, char **argv)
@@ -339,12 +380,13 @@ enum sos_options_outcome sos_options_read(struct sos_options *options, int argc,
 	}
 	if (!options->queue_limit)
 		options->queue_limit = options->max_sandboxes + 32;
-	return check_listen(options) ? SOS_OPTIONS_RUN : SOS_OPTIONS_WRONG;
+	return check_warm(options) && check_listen(options) ? SOS_OPTIONS_RUN : SOS_OPTIONS_WRONG;
 }
 
 void sos_options_free(struct sos_options *options)
 {
 	free(options->allow_hosts);
 	free(options->allow_origins);
-	options->allow_hosts = options->allow_origins = NULL;
+	free(options->warm);
+	options->allow_hosts = options->allow_origins = options->warm = NULL;
 }

@@ -16,7 +16,7 @@ static const char *const networks[] = { "bridge", "none", NULL };     /* enum so
 static const char *const streams[] = { "merged", "separate", NULL };  /* enum sos_streams */
 static const char *const profiles[] = { "standard", "strict", NULL }; /* enum sos_profile */
 
-static void read_spec(struct sos_fields *fields, struct sos_sandbox_spec *spec)
+void sos_spec_read(struct sos_fields *fields, struct sos_sandbox_spec *spec)
 {
 	spec->image = sos_field_text(fields, "image", NULL);
 	/* The library takes "" for its default; a client that sends it has lost its image's name. */
@@ -47,7 +47,7 @@ void sos_route_create(struct sos_request *request)
 	struct sos_sandbox *sandbox = NULL;
 	struct sos_error error = SOS_ERROR_INIT;
 	if (sos_fields_read(&fields, request->body, request->body_length))
-		read_spec(&fields, &spec);
+		sos_spec_read(&fields, &spec);
 	if (fields.failed) {
 		sos_reply_text(request, 400, "%s", fields.error);
 		return;

@@ -25,6 +25,8 @@ struct route {
 static const struct route routes[] = {
 	{ "GET", { "healthz" }, sos_route_healthz, BODY_IGNORED, .without_pool = true, .without_token = true },
 	{ "GET", { "readyz" }, sos_route_readyz, BODY_IGNORED },
+	{ "GET", { "pool" }, sos_route_pool, BODY_IGNORED },
+	{ "POST", { "pool", "warm" }, sos_route_pool_warm, BODY_NEEDED },
 	{ "POST", { "sandboxes" }, sos_route_create, BODY_NEEDED },
 	{ "GET", { "sandboxes" }, sos_route_list, BODY_IGNORED },
 	{ "GET", { "sandboxes", "*" }, sos_route_get, BODY_IGNORED },

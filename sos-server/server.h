@@ -12,6 +12,7 @@
 #include "auth.h"
 #include "options.h"
 
+struct sos_fields;
 struct sos_http;
 struct sos_request;
 
@@ -45,6 +46,9 @@ unsigned sos_server_body_limit(const struct sos_request *request);
 /* The sandbox that the path's second segment names; NULL: refused with a reply. */
 struct sos_sandbox *sos_server_find(struct sos_request *request);
 
+/* sandboxes.c: what a sandbox shall be. */
+void sos_spec_read(struct sos_fields *fields, struct sos_sandbox_spec *spec);
+
 /* Routes: one function each, in the file of its resource. */
 void sos_route_create(struct sos_request *request);
 void sos_route_list(struct sos_request *request);
@@ -56,5 +60,7 @@ void sos_route_exec(struct sos_request *request);
 void sos_route_get_result(struct sos_request *request);
 void sos_route_trajectory(struct sos_request *request);
 void sos_route_trajectory_formatted(struct sos_request *request);
+void sos_route_pool(struct sos_request *request);
+void sos_route_pool_warm(struct sos_request *request);
 void sos_route_healthz(struct sos_request *request);
 void sos_route_readyz(struct sos_request *request);

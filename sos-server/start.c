@@ -11,20 +11,32 @@
 
 #define DAY_MS (INT64_C(86400) * 1000)
 
+struct under_way {
+	struct sos_start start;
+	struct sos_request *request;
+	struct sos_sandbox *sandbox;
+	bool entered;
+};
+
+/* What has progress takes its time: from now on its client is listened to. */
 static void report(void *data, const struct sos_progress *progress)
 {
-	sos_start_report(data, progress);
+	struct under_way *under_way = data;
+	if (!under_way->entered)
+		sos_start_enter(&under_way->start, under_way->request, under_way->sandbox);
+	under_way->entered = true;
+	sos_start_report(&under_way->start, progress);
 }
 
 static void start(struct sos_request *request, struct sos_sandbox *sandbox, struct sos_start_options *options)
 {
 	struct sos_error error = SOS_ERROR_INIT;
-	struct sos_start under_way;
-	sos_start_enter(&under_way, request, sandbox);
+	struct under_way under_way = { .request = request, .sandbox = sandbox };
 	options->progress = report;
 	options->progress_data = &under_way;
 	int failed = sos_sandbox_start(sandbox, options, &error);
-	sos_start_leave(&under_way);
+	if (under_way.entered)
+		sos_start_leave(&under_way.start);
 	if (failed)
 		sos_reply_error(request, &error);
 	else

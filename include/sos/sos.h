@@ -194,7 +194,9 @@ enum sos_event_type {
 	SOS_EVENT_LOST = 11,           /* the container went away by itself */
 	SOS_EVENT_STOPPED = 12,        /* its container is removed */
 	SOS_EVENT_REMOVE_FAILED = 13,  /* will be tried again */
-	SOS_EVENT_FALLBACK = 14        /* the socket way does not work here; attach is used */
+	SOS_EVENT_FALLBACK = 14,       /* the socket way does not work here; attach is used */
+	SOS_EVENT_WARM_FAILED = 15,    /* a warm container could not be made, or died; told once until one succeeds */
+	SOS_EVENT_WARM_READY = 16      /* one succeeded after that */
 };
 
 struct sos_event {
@@ -207,6 +209,19 @@ struct sos_event {
 
 /* Runs on a thread of the pool or on the caller's. Must not block for long. */
 typedef void (*sos_event_cb)(void *data, const struct sos_event *event);
+
+enum sos_warm_policy {
+	SOS_WARM_FIXED = 0,   /* as many warm containers as were set */
+	SOS_WARM_ADAPTIVE = 1 /* no fewer, and more, also of other specs, as starts ask for them */
+};
+
+/* Containers to keep ready; see sos_pool_set_warm. */
+struct sos_warm_spec {
+	size_t size;
+	const struct sos_sandbox_spec *spec; /* NULL: all defaults; its labels and clocks say nothing here */
+	uint32_t count;
+	uint32_t reserved;                   /* 0 */
+};
 
 /* Flags of struct sos_pool_options. */
 #define SOS_POOL_LAZY 0x1u /* succeed without an Engine; keep trying, see sos_pool_ready */
@@ -226,6 +241,9 @@ struct sos_pool_options {
 	uint32_t flags;          /* SOS_POOL_... */
 	int64_t timeout_ms;      /* of sos_pool_new itself; 0: 60 s, with SOS_POOL_LAZY 3 s */
 	struct sos_cancel *cancel; /* of sos_pool_new itself; NULL: none */
+	const struct sos_warm_spec *const *warm; /* NULL-terminated; NULL: none */
+	uint32_t warm_policy;    /* enum sos_warm_policy */
+	uint32_t engine_limit;   /* containers that the Engine makes at one time; 0: twice the cores; at most 256 */
 };
 
 #define SOS_POOL_OPTIONS_INIT { sizeof(struct sos_pool_options) }
@@ -285,10 +303,47 @@ struct sos_pool_stats {
 	uint32_t queued;      /* starts that wait for a slot */
 	uint32_t sandboxes;   /* known, in whatever state */
 	uint32_t transport;   /* enum sos_transport in use; AUTO: not known yet */
+	uint32_t warm_ready;
+	uint32_t warm_starting;
+	uint64_t warm_hits;   /* starts that took a warm container */
+	uint64_t warm_misses; /* starts of a warm spec that found none ready */
 };
 
 /* Fill `stats` up to its own size. Never fails, never waits for the Engine. */
 void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats);
+
+/*
+ * Keep `count` containers of `spec` ready from now on (0: none): started, connected, with a shell, the spec's setup
+ * run. A start that one fits takes it and asks the Engine for nothing. It fits a sandbox of the same image, limits, user,
+ * working directory, runtime, network, streams, profile and flags; environment, labels, lifetime and idle timeout are
+ * given to it then. A spec with setup fits one whose setup begins with the same commands, and whose environment has
+ * the spec's variables; the setup has run without those that it adds. One that was taken is never used again, and is
+ * replaced at once. Warm containers hold slots, and yield them to starts that wait; they outlive no pool. What fails is
+ * tried again, less and less often. Any thread; does not wait.
+ * Errors: INVALID (count above capacity, or as sos_sandbox_create), LIMIT (64 specs), ENDED, MEMORY, SYSTEM.
+ */
+int sos_pool_set_warm(struct sos_pool *pool, const struct sos_sandbox_spec *spec, uint32_t count,
+		      struct sos_error *error);
+
+struct sos_warm_info {
+	size_t size;
+	const struct sos_sandbox_spec *spec; /* as it is in force; its environment is not shown */
+	const char *const *environment_names;
+	const char *failure;  /* why making one failed last; "" once one succeeds */
+	uint64_t hits, misses;
+	uint32_t count;       /* as set; 0: learned */
+	uint32_t target;      /* as many are kept now */
+	uint32_t ready, starting, busy; /* busy: handed over, and still there */
+	int32_t failure_code; /* enum sos_code */
+};
+
+/* The warm specs, a snapshot. Errors: MEMORY. Never waits. */
+struct sos_warm_list;
+int sos_pool_get_warm(struct sos_pool *pool, struct sos_warm_list **list, struct sos_error *error);
+size_t sos_warm_list_count(const struct sos_warm_list *list);
+/* NULL beyond the end. */
+const struct sos_warm_info *sos_warm_list_get(const struct sos_warm_list *list, size_t index);
+void sos_warm_list_free(struct sos_warm_list *list);
 
 /* ---- sandbox ------------------------------------------------------------ */
 

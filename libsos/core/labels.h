@@ -6,6 +6,7 @@
 
 #define SOS_LABEL_POOL "sos.pool"
 #define SOS_LABEL_SANDBOX "sos.sandbox"
+#define SOS_LABEL_WARM "sos.warm" /* of the warm stock, in place of the sandbox: its key */
 #define SOS_LABEL_NONCE "sos.nonce"
 #define SOS_LABEL_CREATED "sos.created" /* seconds since 1970 */
 #define SOS_LABEL_EXPIRES "sos.expires"

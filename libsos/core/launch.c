@@ -71,23 +71,23 @@ static int tell_pid(struct sos_launch *launch, struct sos_error *error)
 	return r;
 }
 
-/* What sos-init keeps for whoever comes after us. */
-static int make_record(struct sos_launch *launch, struct sos_buffer *record, struct sos_error *error)
+int sos_launch_record(const struct sos_sandbox *sandbox, struct sos_buffer *record, struct sos_error *error)
 {
-	const struct sos_sandbox *sandbox = launch->sandbox;
-	int failed =
-		sos_buffer_printf(record, "version=1\nsandbox=%s\nimage=%s\nexpires_unix_ms=%lld\n", sandbox->id,
-				  sandbox->spec->image, (long long)(sos_clock_unix_ms() + sandbox->spec->lifetime_ms));
-	for (char **label = sandbox->spec->labels; !failed && *label; label++)
+	const struct sos_spec *spec = sandbox->spec;
+	/* Of the warm stock it has no name yet. */
+	int failed = sos_buffer_printf(record, "version=1\nsandbox=%s\nimage=%s\nexpires_unix_ms=%lld\n",
+				       sandbox->vessel ? "" : sandbox->id, spec->image,
+				       (long long)(sos_clock_unix_ms() + spec->lifetime_ms));
+	for (char **label = sandbox->vessel ? NULL : spec->labels; !failed && label && *label; label++)
 		failed = sos_buffer_printf(record, "label=%s\n", *label);
 	return failed ? sos_error_nomem(error) : 0;
 }
 
-static int set_up(struct sos_launch *launch, struct sos_error *error)
+int sos_launch_set_up(struct sos_launch *launch, struct sos_error *error)
 {
 	const struct sos_spec *spec = launch->sandbox->spec;
 	SOS_AUTO_BUFFER struct sos_buffer record = SOS_BUFFER_INIT;
-	int r = make_record(launch, &record, error);
+	int r = sos_launch_record(launch->sandbox, &record, error);
 	if (r)
 		return r;
 	/* What the Engine calls it too. */
@@ -109,7 +109,7 @@ static int set_up(struct sos_launch *launch, struct sos_error *error)
 	return sos_link_set_up(launch->run->link, &setup, launch->call.deadline, &launch->shell, error);
 }
 
-static int open_session(struct sos_launch *launch, struct sos_error *error)
+int sos_launch_open_session(struct sos_launch *launch, struct sos_error *error)
 {
 	if (launch->shell == SOS_SHELL_NONE)
 		return 0;
@@ -133,26 +133,17 @@ static int greet(struct sos_launch *launch, struct sos_error *error)
 	if (r)
 		return sos_error_prefix(error, r, "wait for sos-init");
 	launch->up_ns = sos_clock_ns();
-	if ((r = set_up(launch, error)))
+	if ((r = sos_launch_set_up(launch, error)))
 		return sos_error_prefix(error, r, "set sos-init up");
-	if ((r = open_session(launch, error)))
+	if ((r = sos_launch_open_session(launch, error)))
 		return sos_error_prefix(error, r, "open the session");
 	return 0;
 }
 
-int sos_launch(struct sos_launch *launch, struct sos_error *error)
+/* What costs the Engine most. */
+static int make_container(struct sos_launch *launch, const char *directory, struct sos_error *error)
 {
-	launch->no_socket = launch->no_init = launch->no_network = false;
-	int r = sos_run_new(launch->pool, launch->sandbox, NULL, &launch->run, error);
-	if (r)
-		return r;
-	launch->run->transport = launch->transport;
-	SOS_AUTO_FREE char *directory = NULL;
-	if (launch->transport != SOS_TRANSPORT_ATTACH &&
-	    asprintf(&directory, "%s/%.16s", launch->pool->directory, launch->run->nonce_hex) < 0)
-		return sos_error_nomem(error);
-	if ((r = make_link(launch, directory, error)))
-		return sos_error_prefix(error, r, "make the control connection");
+	int r;
 	if ((r = sos_launch_create(launch, directory, error))) {
 		launch->no_socket = directory && r == SOS_ERROR_UNSUPPORTED;
 		judge_failure(launch, error);
@@ -166,5 +157,26 @@ int sos_launch(struct sos_launch *launch, struct sos_error *error)
 		judge_failure(launch, error);
 		return sos_error_prefix(error, r, "start the container");
 	}
-	return greet(launch, error);
+	return 0;
+}
+
+int sos_launch(struct sos_launch *launch, struct sos_error *error)
+{
+	struct sos_admission *admission = &launch->pool->admission;
+	launch->no_socket = launch->no_init = launch->no_network = false;
+	int r = sos_run_new(launch->pool, launch->sandbox, launch->sandbox->vessel ? "warm" : NULL, &launch->run, error);
+	if (r)
+		return r;
+	launch->run->transport = launch->transport;
+	SOS_AUTO_FREE char *directory = NULL;
+	if (launch->transport != SOS_TRANSPORT_ATTACH &&
+	    asprintf(&directory, "%s/%.16s", launch->pool->directory, launch->run->nonce_hex) < 0)
+		return sos_error_nomem(error);
+	if ((r = make_link(launch, directory, error)))
+		return sos_error_prefix(error, r, "make the control connection");
+	if ((r = sos_admission_enter(admission, launch->admission, launch->call.deadline, launch->call.cancel_fd, error)))
+		return r;
+	r = make_container(launch, directory, error);
+	sos_admission_leave(admission);
+	return r ? r : greet(launch, error);
 }

@@ -9,15 +9,18 @@
 
 #include <sos/sos.h>
 
+#include "core/admission.h"
 #include "core/sandbox.h"
 #include "engine/engine.h"
 
+struct sos_buffer;
 struct sos_run;
 
 struct sos_launch {
 	struct sos_pool *pool;
 	struct sos_sandbox *sandbox;
 	struct sos_starter *starter;
+	enum sos_admission_class admission;
 	struct sos_engine_call call;
 	struct sos_engine_image image;
 	enum sos_transport transport; /* to use; AUTO: both ways, whichever works */
@@ -33,6 +36,11 @@ struct sos_launch {
 };
 
 int sos_launch(struct sos_launch *launch, struct sos_error *error);
+/* Its parts, for a container that is up: tell sos-init what the sandbox is; open its session. */
+int sos_launch_set_up(struct sos_launch *launch, struct sos_error *error);
+int sos_launch_open_session(struct sos_launch *launch, struct sos_error *error);
+/* What sos-init keeps for whoever comes after us. */
+int sos_launch_record(const struct sos_sandbox *sandbox, struct sos_buffer *record, struct sos_error *error);
 
 /* launch_spec.c. Describe the container to the Engine and have it made. */
 int sos_launch_create(struct sos_launch *launch, const char *directory, struct sos_error *error);

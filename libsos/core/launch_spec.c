@@ -11,6 +11,7 @@
 #include "core/launch.h"
 #include "core/pool.h"
 #include "core/run.h"
+#include "core/warm_key.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "wire/frame.h"
@@ -95,7 +96,7 @@ int sos_launch_create(struct sos_launch *launch, const char *directory, struct s
 	static const char *const entrypoint[] = {SOS_INIT_PATH, NULL};
 	static const char *const all[] = {"ALL", NULL};
 	const char *caps[COUNT(standard_caps) + 1];
-	char nonce[64], lease[48], lifetime[48], transport[32], volume[32], created[24], expires[24], protocol[16];
+	char nonce[64], lease[48], lifetime[48], transport[32], volume[32], created[24], expires[24], protocol[16], key[24];
 	int64_t now = sos_clock_unix_ms() / 1000;
 
 	fill_caps(spec, caps);
@@ -107,15 +108,18 @@ int sos_launch_create(struct sos_launch *launch, const char *directory, struct s
 	snprintf(transport, sizeof(transport), SOS_ENV_TRANSPORT "=%s", transport_name(launch->transport));
 	snprintf(created, sizeof(created), "%lld", (long long)now);
 	snprintf(expires, sizeof(expires), "%lld", (long long)(now + spec->lifetime_ms / 1000));
+	snprintf(key, sizeof(key), "%016llx", (unsigned long long)sos_warm_key_hash(spec));
 	snprintf(protocol, sizeof(protocol), "%u", SOS_PROTOCOL_VERSION);
 	const char *const environment[] = {nonce, lease, lifetime, transport, NULL};
 	const struct sos_engine_pair labels[] = {
 		{SOS_LABEL_POOL, pool->name},
-		{SOS_LABEL_SANDBOX, launch->sandbox->id},
 		{SOS_LABEL_NONCE, run->nonce_hex},
 		{SOS_LABEL_CREATED, created},
 		{SOS_LABEL_EXPIRES, expires},
 		{SOS_LABEL_PROTOCOL, protocol},
+		/* A container of the warm stock has none yet, and labels can't be changed: which it is of says its key. */
+		{launch->sandbox->vessel ? SOS_LABEL_WARM : SOS_LABEL_SANDBOX,
+		 launch->sandbox->vessel ? key : launch->sandbox->id},
 		{NULL, NULL},
 	};
 	const struct sos_engine_container_spec container = {

@@ -56,6 +56,17 @@ enum sos_shell { SOS_SHELL_NONE = 0, SOS_SHELL_SH = 1, SOS_SHELL_BASH = 2 };
 int sos_link_set_up(struct sos_link *link, const struct sos_link_setup *setup, int64_t deadline,
 		    enum sos_shell *shell, struct sos_error *error);
 
+/* A container that was set up for nobody in particular becomes somebody's. With an environment (NULL: unchanged) it
+ * waits for sos-init's word, else nothing can be refused and nothing is waited for. */
+struct sos_link_handover {
+	int64_t lifetime_ms, idle_timeout_ms; /* from now; 0: off, lifetime excepted */
+	const char *const *environment;       /* NULL-terminated; over the image's */
+	const void *record;
+	size_t record_length;
+};
+int sos_link_hand_over(struct sos_link *link, const struct sos_link_handover *handover, int64_t deadline,
+		       struct sos_error *error);
+
 /* Make every call that runs on the link and its sessions return `code` (ENDED or LOST) with that reason; later ones
  * too. Does not wait. */
 void sos_link_end(struct sos_link *link, int code, const char *reason);

@@ -192,6 +192,7 @@ void sos_pool_get_stats(struct sos_pool *pool, struct sos_pool_stats *stats)
 		    atomic_load(&pool->states[SOS_STATE_SESSION_LOST]);
 	s.removing = atomic_load(&pool->removing);
 	s.transport = atomic_load(&pool->transport);
+	sos_warm_count(pool, &s);
 	pthread_mutex_lock(&pool->lock);
 	s.sandboxes = (uint32_t)pool->count;
 	pthread_mutex_unlock(&pool->lock);
@@ -208,6 +209,7 @@ void sos_pool_close(struct sos_pool *pool)
 	atomic_store(&pool->closing, true);
 	pthread_mutex_unlock(&pool->lock);
 	eventfd_write(pool->close_fd, 1);
+	sos_warm_close(pool);
 	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
 		sos_sandbox_close(s);
 }
@@ -237,6 +239,16 @@ static void wait_told(struct sos_pool *pool)
 		pthread_cond_wait(&pool->changed, &pool->lock);
 }
 
+int sos_pool_extra_workers(struct sos_pool *pool, struct sos_workers **kept, unsigned most,
+			   struct sos_workers **workers, struct sos_error *error)
+{
+	SOS_LOCKED(&pool->lock);
+	int r = *kept ? 0 : sos_workers_new(most, kept, error);
+	if (!r)
+		*workers = *kept;
+	return r;
+}
+
 static void remove_network(struct sos_pool *pool)
 {
 	struct sos_engine_call call = {sos_clock_deadline(NETWORK_MS), -1};
@@ -247,6 +259,7 @@ static void remove_network(struct sos_pool *pool)
 /* Jobs submit themselves again until all threads have ended. */
 static void end_workers(struct sos_pool *pool)
 {
+	sos_workers_free(SOS_STEAL(pool->pullers));
 	sos_workers_free(pool->workers);
 	pool->workers = NULL;
 }
@@ -255,9 +268,14 @@ static void end_workers(struct sos_pool *pool)
 static void dismantle(struct sos_pool *pool)
 {
 	end_workers(pool);
+	sos_workers_free(SOS_STEAL(pool->warm.makers));
 	/* What it has not told yet is told now, by this thread. */
 	sos_workers_free(pool->teller);
 	pool->teller = NULL;
+	if (pool->loop) {
+		sos_timer_cancel(pool->loop, &pool->warm.soon_timer);
+		sos_timer_cancel(pool->loop, &pool->warm.timer);
+	}
 	sos_loop_free(SOS_STEAL(pool->loop));
 	if (pool->directory)
 		rmdir(pool->directory);
@@ -271,6 +289,9 @@ void sos_pool_destroy(struct sos_pool *pool)
 {
 	dismantle(pool);
 	sos_queue_clear(&pool->queue);
+	sos_admission_clear(&pool->admission);
+	sos_pulls_clear(&pool->pulls);
+	sos_warm_clear(pool);
 	if (pool->close_fd >= 0)
 		close(pool->close_fd);
 	if (pool->abort_fd >= 0)
@@ -323,10 +344,12 @@ static void end(struct sos_pool *pool)
 	sos_pool_close(pool);
 	for (struct sos_sandbox *s = NULL; (s = sos_pool_next(pool, s));)
 		sos_sandbox_begin_stop(s, SOS_ERROR_CANCELLED, "");
+	sos_warm_empty(pool);
 	wait_quiet(pool, deadline);
 	eventfd_write(pool->abort_fd, 1);
 	/* A start may still hand a container to the workers; a stop waits for what they do. */
 	wait_calls(pool, &pool->calls);
+	sos_warm_end(pool);
 	end_workers(pool);
 	wait_calls(pool, &pool->stops);
 	wait_told(pool);

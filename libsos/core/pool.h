@@ -10,8 +10,11 @@
 
 #include <sos/sos.h>
 
+#include "core/admission.h"
 #include "core/gate.h"
+#include "core/pull.h"
 #include "core/queue.h"
+#include "core/warm.h"
 #include "core/worker.h"
 #include "engine/engine.h"
 #include "util/list.h"
@@ -45,7 +48,11 @@ struct sos_pool {
 	int close_fd; /* readable: the pool is closed, waiting makes no sense */
 	int abort_fd; /* readable: the workers' calls to the Engine end now */
 
-	struct sos_queue queue; /* has a lock of its own */
+	struct sos_queue queue;         /* these have locks of their own */
+	struct sos_admission admission;
+	struct sos_pulls pulls;
+	struct sos_workers *pullers; /* made with the first pull */
+	struct sos_warm warm;
 
 	/* What one start or ready call makes for all, under `gate`; the flags say that it is there. */
 	struct sos_gate gate;
@@ -94,6 +101,9 @@ struct sos_sandbox *sos_pool_next(struct sos_pool *pool, struct sos_sandbox *pre
 int sos_pool_add(struct sos_pool *pool, struct sos_sandbox *sandbox, struct sos_error *error);
 /* Forget it: gives the pool's reference back. */
 void sos_pool_remove(struct sos_pool *pool, struct sos_sandbox *sandbox);
+/* Threads that not every pool needs: made when they are asked for first, kept in `kept`. */
+int sos_pool_extra_workers(struct sos_pool *pool, struct sos_workers **kept, unsigned most,
+			   struct sos_workers **workers, struct sos_error *error);
 /* The one destructor; half-built pools too. */
 void sos_pool_destroy(struct sos_pool *pool);
 

@@ -26,6 +26,7 @@
 #define LEASE_LEAST_MS 1000
 #define LEASE_MOST_MS (INT64_C(24) * 3600 * 1000)
 #define WORKERS 8
+#define ENGINE_LIMIT_MOST 256
 #define CONNECT_MS 60000
 #define LAZY_CONNECT_MS 3000
 /* A control connection, eight ends of pipes, and what a start needs for a moment. */
@@ -48,6 +49,9 @@ static struct sos_pool *allocate(void)
 	for (size_t i = 0; i < SOS_POOL_BUCKETS; i++)
 		sos_list_init(&pool->buckets[i]);
 	sos_queue_init(&pool->queue, 0, 0);
+	sos_admission_init(&pool->admission, 1);
+	sos_pulls_init(&pool->pulls);
+	sos_warm_init(pool);
 	return pool;
 }
 
@@ -77,6 +81,10 @@ static int check_options(const struct sos_pool_options *o, struct sos_error *err
 		return sos_error_set(error, SOS_ERROR_INVALID, "transport: %u is unknown", o->transport);
 	if (o->flags & ~SOS_POOL_LAZY)
 		return sos_error_set(error, SOS_ERROR_INVALID, "flags: 0x%x is unknown", o->flags);
+	if (o->warm_policy > SOS_WARM_ADAPTIVE)
+		return sos_error_set(error, SOS_ERROR_INVALID, "warm_policy: %u is unknown", o->warm_policy);
+	if (o->engine_limit > ENGINE_LIMIT_MOST)
+		return sos_error_set(error, SOS_ERROR_INVALID, "engine_limit: at most %d", ENGINE_LIMIT_MOST);
 	if (o->timeout_ms < 0)
 		return sos_error_set(error, SOS_ERROR_INVALID, "timeout_ms: negative");
 	if (sos_cancel_fired(o->cancel))
@@ -189,6 +197,30 @@ static int choose_transport(struct sos_pool *pool, uint32_t asked, const char *w
 	return 0;
 }
 
+/* The Engine is bound by the cores. */
+static void limit_engine(struct sos_pool *pool, uint32_t asked)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned limit = asked ? asked : cores > 0 ? 2 * (unsigned)cores : 2;
+	pool->admission.limit = pool->warm.up_limit = limit < ENGINE_LIMIT_MOST ? limit : ENGINE_LIMIT_MOST;
+}
+
+static int set_warm(struct sos_pool *pool, const struct sos_pool_options *o, struct sos_error *error)
+{
+	pool->warm.adaptive = o->warm_policy == SOS_WARM_ADAPTIVE;
+	atomic_store(&pool->warm.used, pool->warm.adaptive);
+	for (const struct sos_warm_spec *const *each = o->warm; each && *each; each++) {
+		struct sos_warm_spec warm = {sizeof(warm)};
+		if (!sos_spec_copy_sized(&warm, sizeof(warm), *each, (*each)->size))
+			return sos_error_set(error, SOS_ERROR_INVALID, "warm: its size %zu is not of a version known here",
+					     (*each)->size);
+		int r = sos_pool_set_warm(pool, warm.spec, warm.count, error);
+		if (r)
+			return sos_error_prefix(error, r, "warm");
+	}
+	return 0;
+}
+
 /* All that needs no Engine. */
 static int build(struct sos_pool *pool, const struct sos_pool_options *o, struct sos_error *error)
 {
@@ -200,6 +232,7 @@ static int build(struct sos_pool *pool, const struct sos_pool_options *o, struct
 	pool->capacity = o->capacity ? o->capacity : CAPACITY_DEFAULT;
 	pool->queue.capacity = pool->capacity;
 	pool->queue.limit = o->queue_limit ? o->queue_limit : QUEUE_DEFAULT;
+	limit_engine(pool, o->engine_limit);
 	if ((r = check_descriptors(pool->capacity, error)) || (r = make_name(pool, o->name, error)))
 		return r;
 	if ((r = sos_spec_defaults(o->defaults, &pool->defaults, error)))
@@ -241,6 +274,10 @@ int sos_pool_new(const struct sos_pool_options *options, struct sos_pool **pool,
 		return sos_error_copy(error, &e);
 	if (later && (r = sos_pool_complete_later(p, error)))
 		return r;
+	if ((r = set_warm(p, &o, &e))) {
+		sos_pool_free(SOS_STEAL(p));
+		return sos_error_copy(error, &e);
+	}
 	*pool = SOS_STEAL(p);
 	return 0;
 }

@@ -124,6 +124,34 @@ void sos_queue_release(struct sos_queue *queue)
 	pthread_cond_signal(&first->changed);
 }
 
+bool sos_queue_try(struct sos_queue *queue)
+{
+	SOS_LOCKED(&queue->lock);
+	if (queue->used >= queue->capacity || !sos_list_empty(&queue->waiting))
+		return false;
+	queue->used++;
+	return true;
+}
+
+bool sos_queue_offer(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data,
+		     void *gift)
+{
+	SOS_LOCKED(&queue->lock);
+	if (skip >= queue->queued)
+		return false;
+	struct sos_list *node = queue->waiting.next;
+	while (skip--)
+		node = node->next;
+	struct sos_ticket *ticket = sos_list_entry(node, struct sos_ticket, node);
+	if (!takes(ticket->wants, data))
+		return false;
+	remove_locked(queue, ticket);
+	ticket->gift = gift;
+	ticket->granted = true;
+	pthread_cond_signal(&ticket->changed);
+	return true;
+}
+
 void sos_queue_take(struct sos_queue *queue)
 {
 	SOS_LOCKED(&queue->lock);

@@ -27,6 +27,7 @@ struct sos_ticket {
 	bool wants_position; /* wake it when it moves up */
 	bool waiting, granted, moved;
 	int cancelled; /* a code, 0: not */
+	void *wants, *gift; /* the caller's: see sos_queue_offer */
 };
 
 void sos_queue_init(struct sos_queue *queue, unsigned capacity, unsigned limit);
@@ -45,6 +46,12 @@ void sos_queue_cancel(struct sos_queue *queue, struct sos_ticket *ticket, int co
 /* From 1; 0: not in the queue. */
 unsigned sos_queue_position(struct sos_queue *queue, const struct sos_ticket *ticket);
 
+/* A free slot that nobody waits for; false: there is none. */
+bool sos_queue_try(struct sos_queue *queue);
+/* What holds a slot, for who waits behind `skip` others (whose slots are on their way) if `takes(its wants, data)`: it
+ * has both then, the slot and `gift`. False: nobody took it. */
+bool sos_queue_offer(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data,
+		     void *gift);
 /* Give a slot back. */
 void sos_queue_release(struct sos_queue *queue);
 /* Count a container that is there already, beyond capacity if it must be. */

@@ -10,6 +10,7 @@
 #include "core/labels.h"
 #include "core/pool.h"
 #include "core/sandbox.h"
+#include "core/warm.h"
 #include "util/clock.h"
 #include "util/error.h"
 #include "util/guard.h"
@@ -47,15 +48,17 @@ int sos_run_new(struct sos_pool *pool, struct sos_sandbox *sandbox, const char *
 	sos_timer_init(&r->lifetime, NULL);
 	sos_timer_init(&r->idle, NULL);
 	sos_list_init(&r->job.node);
-	if (sandbox) {
+	sos_list_init(&r->stock);
+	if (!what)
 		/* Twelve hex digits of the id, its first dash left out. */
 		snprintf(r->name, sizeof(r->name), "sos-%s-%.8s%.4s-%.4s", pool->name, sandbox->id, sandbox->id + 9,
 			 r->nonce_hex);
+	else
+		snprintf(r->name, sizeof(r->name), "sos-%s-%s-%.12s", pool->name, what, r->nonce_hex);
+	if (sandbox) {
 		r->sandbox = sos_sandbox_ref(sandbox);
 		SOS_LOCKED(&sandbox->lock);
 		sandbox->runs++;
-	} else {
-		snprintf(r->name, sizeof(r->name), "sos-%s-%s-%.12s", pool->name, what, r->nonce_hex);
 	}
 	SOS_LOCKED(&pool->lock);
 	pool->runs++;
@@ -63,10 +66,22 @@ int sos_run_new(struct sos_pool *pool, struct sos_sandbox *sandbox, const char *
 	return 0;
 }
 
+struct sos_sandbox *sos_run_lock_sandbox(struct sos_run *run)
+{
+	for (;;) {
+		struct sos_sandbox *sandbox = run->sandbox;
+		pthread_mutex_lock(&sandbox->lock);
+		if (run->sandbox == sandbox)
+			return sandbox;
+		pthread_mutex_unlock(&sandbox->lock);
+	}
+}
+
 void sos_run_unpin_locked(struct sos_run *run)
 {
-	if (!--run->uses && run->sandbox->run != run)
-		sos_condition_notify(&run->sandbox->changed);
+	struct sos_sandbox *sandbox = run->sandbox;
+	if (!--run->uses && sandbox->run != run)
+		sos_condition_notify(&sandbox->changed);
 }
 
 static void detach(struct sos_run *run)
@@ -95,6 +110,12 @@ void sos_run_end(struct sos_run *run)
 	}
 	if (run->slot)
 		sos_queue_release(&pool->queue);
+	if (run->kind)
+		sos_warm_gone(run);
+	else if (run->slot)
+		sos_warm_kick(pool);
+	sos_sandbox_unref(run->vessel);
+	free(run->image_user);
 	free(run->id);
 	free(run);
 	if (sandbox) {
@@ -189,13 +210,14 @@ static void look_into(struct sos_run *run)
 static void try_again(struct sos_run *run, const struct sos_error *error)
 {
 	struct sos_pool *pool = run->pool;
-	const char *id = run->sandbox ? run->sandbox->id : NULL;
+	struct sos_sandbox *sandbox = run->sandbox;
+	const char *id = sandbox && !sandbox->vessel ? sandbox->id : NULL;
 	bool unsure = error->code == SOS_ERROR_STATE;
 	int64_t wait = (unsure ? 50 : 100) * MS << (run->attempts < 8 ? run->attempts : 8);
 	int64_t most = (unsure ? 500 : 5000) * MS;
-	if (run->sandbox) {
-		SOS_LOCKED(&run->sandbox->lock);
-		run->sandbox->remove_error = *error;
+	if (sandbox) {
+		SOS_LOCKED(&sandbox->lock);
+		sandbox->remove_error = *error;
 	}
 	/* A pool that gives up makes the call fail: nothing to tell. */
 	if (!unsure && run->attempts == 0 && error->code != SOS_ERROR_CANCELLED) {
@@ -233,9 +255,10 @@ static void give_up(struct sos_job *job)
 {
 	struct sos_run *run = sos_list_entry(job, struct sos_run, job);
 	atomic_fetch_sub(&run->pool->removing, 1);
-	if (run->sandbox) {
-		SOS_LOCKED(&run->sandbox->lock);
-		run->sandbox->abandoned = true;
+	struct sos_sandbox *sandbox = run->sandbox;
+	if (sandbox) {
+		SOS_LOCKED(&sandbox->lock);
+		sandbox->abandoned = true;
 	}
 	sos_run_end(run);
 }
@@ -252,12 +275,13 @@ bool sos_run_discard(struct sos_run *run)
 {
 	struct sos_engine_call call = {sos_clock_deadline(DISCARD_MS), run->pool->abort_fd};
 	struct sos_error error = SOS_ERROR_INIT;
+	struct sos_sandbox *sandbox = run->sandbox;
 	if (sos_run_remove(run, &call, &error)) {
-		if (run->sandbox) {
-			SOS_LOCKED(&run->sandbox->lock);
+		if (sandbox) {
+			SOS_LOCKED(&sandbox->lock);
 			/* A new start of the sandbox must not meet it. */
-			if (run->sandbox->run == run)
-				run->sandbox->run = NULL;
+			if (sandbox->run == run)
+				sandbox->run = NULL;
 		}
 		run->slot = true;
 		sos_run_retire(run);

@@ -19,6 +19,7 @@
 
 struct sos_pool;
 struct sos_sandbox;
+struct sos_warm_kind;
 
 /* How long a cancel waits for the Engine's answer to create and start: without it nobody knows what is there. */
 #define SOS_FIRM_MS 5000
@@ -32,7 +33,10 @@ enum sos_run_container {
 
 struct sos_run {
 	struct sos_pool *pool;
-	struct sos_sandbox *sandbox; /* a reference; NULL: a helper or a leftover */
+	/* A reference; NULL: a helper or a leftover. Of the warm stock first a vessel, then, from one moment to the next, the
+	 * sandbox that it was handed over to: changed with the locks of both, see sos_run_lock_sandbox. */
+	_Atomic(struct sos_sandbox *) sandbox;
+	struct sos_sandbox *vessel; /* a reference to the one before; NULL: it never changed */
 	uint8_t nonce[16];
 	char nonce_hex[33];
 	char name[128];
@@ -43,6 +47,16 @@ struct sos_run {
 	struct sos_link *link;
 	struct sos_session *session;
 	struct sos_timer lifetime, idle;
+	enum sos_shell shell;
+
+	/* Of the warm stock; under its lock, see core/warm.h. */
+	struct sos_warm_kind *kind; /* a reference; NULL: it was started for its sandbox */
+	struct sos_list stock;
+	bool stocked;               /* it is in the stock */
+	bool taken;                 /* a start has or had it */
+	bool yields;                /* it is removed for a start that waits */
+	char *image_user;           /* what the image says */
+	int64_t stocked_unix_ms;
 
 	/* Under the sandbox's lock. */
 	unsigned uses; /* calls on link and session */
@@ -60,7 +74,10 @@ struct sos_run {
 	int64_t missing_since; /* UNSURE: since when the Engine says that there is none; 0: it has not */
 };
 
-/* `sandbox` NULL: `what` becomes part of the name. */
+/* Lock the sandbox that it is of now, and give it. For those who meet a hand-over: threads of the pool. */
+struct sos_sandbox *sos_run_lock_sandbox(struct sos_run *run);
+
+/* `what` becomes part of the name; NULL: the sandbox's id does. */
 int sos_run_new(struct sos_pool *pool, struct sos_sandbox *sandbox, const char *what, struct sos_run **run,
 		struct sos_error *error);
 /* One attempt to remove the container. 0: it is gone, `container` is NONE. STATE: not sure yet, try again. */

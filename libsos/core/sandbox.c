@@ -19,17 +19,18 @@ static void make_uuid(char id[37], uint8_t b[16])
 		 b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spec, struct sos_sandbox **sandbox,
-		       struct sos_error *error)
+int sos_sandbox_new(struct sos_pool *pool, struct sos_spec *spec, struct sos_sandbox **sandbox, struct sos_error *error)
 {
 	uint8_t random[20];
-	if (getrandom(random, sizeof(random), 0) != sizeof(random))
-		return sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "getrandom");
-	struct sos_sandbox *s = calloc(1, sizeof(*s));
-	if (!s)
-		return sos_error_nomem(error);
+	bool got = getrandom(random, sizeof(random), 0) == sizeof(random);
+	struct sos_sandbox *s = got ? calloc(1, sizeof(*s)) : NULL;
+	if (!s) {
+		sos_spec_free(spec);
+		return got ? sos_error_nomem(error) : sos_error_errno(error, SOS_ERROR_SYSTEM, errno, "getrandom");
+	}
 	atomic_init(&s->references, 1);
 	s->pool = sos_pool_hold(pool);
+	s->spec = spec;
 	make_uuid(s->id, random);
 	s->created_unix_ms = sos_clock_unix_ms();
 	sos_list_init(&s->node);
@@ -40,10 +41,19 @@ int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spe
 	sos_execs_init(&s->execs, (uint32_t)random[16] << 24 | (uint32_t)random[17] << 16 | (uint32_t)random[18] << 8 |
 					  random[19]);
 	sos_history_init(&s->history);
-	int r = sos_spec_new(spec, pool->defaults, &s->spec, error);
-	if (!r)
-		r = sos_pool_add(pool, sos_sandbox_ref(s), error);
-	if (r) {
+	*sandbox = s;
+	return 0;
+}
+
+int sos_sandbox_create(struct sos_pool *pool, const struct sos_sandbox_spec *spec, struct sos_sandbox **sandbox,
+		       struct sos_error *error)
+{
+	struct sos_spec *own = NULL;
+	struct sos_sandbox *s = NULL;
+	int r;
+	if ((r = sos_spec_new(spec, pool->defaults, &own, error)) || (r = sos_sandbox_new(pool, own, &s, error)))
+		return r;
+	if ((r = sos_pool_add(pool, sos_sandbox_ref(s), error))) {
 		/* Nobody else has seen it. */
 		atomic_store(&s->references, 1);
 		sos_sandbox_unref(s);

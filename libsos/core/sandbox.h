@@ -30,7 +30,7 @@ struct sos_run;
 struct sos_starter {
 	pthread_t thread;
 	struct sos_ticket ticket;
-	int cancel_fd;
+	int cancel_fd; /* -1: the start makes none, it is too short */
 	int cancelled; /* a code, 0: not */
 };
 
@@ -40,6 +40,7 @@ struct sos_sandbox {
 	char id[37];
 	struct sos_spec *spec;
 	int64_t created_unix_ms;
+	bool vessel; /* no caller knows it: it stands for the one that a container of the warm stock goes to */
 
 	struct sos_list node, by_id; /* of the pool, under the pool's lock */
 
@@ -64,6 +65,9 @@ struct sos_sandbox {
 	struct sos_execs execs;
 	struct sos_history history;
 };
+
+/* sandbox.c. One that the pool does not list yet. Takes `spec` over, whatever happens. */
+int sos_sandbox_new(struct sos_pool *pool, struct sos_spec *spec, struct sos_sandbox **sandbox, struct sos_error *error);
 
 /* state.c. All with the lock held. */
 /* False: the table does not allow it and nothing changed. NULL leaves the reason. */

@@ -38,6 +38,16 @@ void sos_session_free(struct sos_session *session);
  * turn that does not come in time: DEADLINE. */
 int sos_session_exec(struct sos_session *session, const struct sos_command *command, int cancel_fd,
 		     struct sos_result **result, struct sos_error *error);
+/* Run a command that does nothing, where that makes the first one of a caller quicker: it learns what the shell is
+ * like, and the shell has been where it will go. What background jobs wrote stays. */
+int sos_session_settle(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error);
+/* What a caller's own commands begin with: numbers count from here. */
+void sos_session_begin(struct sos_session *session);
+/* Of a bash or sh that has waited `waited_s` seconds (as the wall clock counts them) for its sandbox: its clock goes
+ * back by so much, and it exports `added` ("NAME=value", NULL-terminated, see core/warm_key.h). Does not wait for it;
+ * nobody may use the session meanwhile. */
+int sos_session_hand_over(struct sos_session *session, int64_t waited_s, const char *const *added,
+			  struct sos_error *error);
 bool sos_session_busy(struct sos_session *session);
 
 enum sos_session_end { SOS_SESSION_ALIVE = 0, SOS_SESSION_EXITED = 1, SOS_SESSION_LOST = 2 };

@@ -435,7 +435,7 @@ static int clear_up(struct run *run)
 static void conclude(struct run *run, struct sos_result *result)
 {
 	struct sos_session *s = run->session;
-	result->sequence = s->run.sequence;
+	result->sequence = s->run.sequence - s->before;
 	result->timed_out = run->timed_out;
 	result->exit_code = s->last.code;
 	if (!run->shell_ended)

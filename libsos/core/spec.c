@@ -50,9 +50,15 @@ static void free_strings(char **strings)
 	free(strings);
 }
 
+struct sos_spec *sos_spec_ref(struct sos_spec *spec)
+{
+	atomic_fetch_add_explicit(&spec->references, 1, memory_order_relaxed);
+	return spec;
+}
+
 void sos_spec_free(struct sos_spec *spec)
 {
-	if (!spec)
+	if (!spec || atomic_fetch_sub(&spec->references, 1) != 1)
 		return;
 	free(spec->image);
 	free(spec->working_directory);
@@ -246,6 +252,7 @@ int sos_spec_defaults(const struct sos_sandbox_spec *asked, struct sos_spec **sp
 	__attribute__((cleanup(guard_spec))) struct sos_spec *s = calloc(1, sizeof(*s));
 	if (!s)
 		return sos_error_nomem(error);
+	atomic_init(&s->references, 1);
 	int r = copy_asked(asked, s, error);
 	if (r)
 		return r;

@@ -11,7 +11,7 @@ static const unsigned allowed[] = {
 	[SOS_STATE_CREATED] = TO(QUEUED) | TO(STOPPING),
 	[SOS_STATE_QUEUED] = TO(STARTING) | TO(CREATED) | TO(STOPPING),
 	[SOS_STATE_PULLING] = TO(STARTING) | TO(CREATED) | TO(STOPPING),
-	[SOS_STATE_STARTING] = TO(PULLING) | TO(STARTED) | TO(CREATED) | TO(STOPPING),
+	[SOS_STATE_STARTING] = TO(QUEUED) | TO(PULLING) | TO(STARTED) | TO(CREATED) | TO(STOPPING),
 	[SOS_STATE_STARTED] = TO(EXITED) | TO(SESSION_LOST) | TO(STOPPING) | TO(LOST),
 	[SOS_STATE_EXITED] = TO(STOPPING) | TO(LOST),
 	[SOS_STATE_SESSION_LOST] = TO(STOPPING) | TO(LOST),
@@ -24,8 +24,10 @@ bool sos_sandbox_move(struct sos_sandbox *sandbox, enum sos_state to, const char
 {
 	if (!(allowed[sandbox->state] & 1u << to))
 		return false;
-	atomic_fetch_sub(&sandbox->pool->states[sandbox->state], 1);
-	atomic_fetch_add(&sandbox->pool->states[to], 1);
+	if (!sandbox->vessel) {
+		atomic_fetch_sub(&sandbox->pool->states[sandbox->state], 1);
+		atomic_fetch_add(&sandbox->pool->states[to], 1);
+	}
 	sandbox->state = to;
 	if (reason && reason != sandbox->reason)
 		snprintf(sandbox->reason, sizeof(sandbox->reason), "%s", reason);

@@ -19,7 +19,8 @@ static void cancel_locked(struct sos_sandbox *sandbox, int code)
 	if (!starter || starter->cancelled)
 		return;
 	starter->cancelled = code;
-	eventfd_write(starter->cancel_fd, 1);
+	if (starter->cancel_fd >= 0)
+		eventfd_write(starter->cancel_fd, 1);
 	sos_queue_cancel(&sandbox->pool->queue, &starter->ticket, code);
 }
 

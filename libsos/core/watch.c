@@ -11,13 +11,15 @@
 #include "core/pool.h"
 #include "core/run.h"
 #include "core/sandbox.h"
+#include "core/warm.h"
 #include "util/clock.h"
 #include "util/guard.h"
 
 /* The sandbox is up, this is its container, and nobody else is ending it. */
 static bool may_end_locked(const struct sos_run *run)
 {
-	return run->sandbox->run == run && !run->ending && sos_sandbox_is_up(run->sandbox);
+	const struct sos_sandbox *sandbox = run->sandbox;
+	return sandbox->run == run && !run->ending && sos_sandbox_is_up(sandbox);
 }
 
 static void clock_text(const struct sos_spec *spec, bool idle, char *text, size_t size)
@@ -40,13 +42,14 @@ static void expire_locked(struct sos_run *run, bool idle)
 static void lifetime_over(struct sos_timer *timer)
 {
 	struct sos_run *run = sos_list_entry(timer, struct sos_run, lifetime);
-	pthread_mutex_lock(&run->sandbox->lock);
+	struct sos_sandbox *sandbox = run->sandbox;
+	pthread_mutex_lock(&sandbox->lock);
 	bool mine = may_end_locked(run);
 	if (mine) {
 		expire_locked(run, false);
 		run->end_link = true;
 	}
-	pthread_mutex_unlock(&run->sandbox->lock);
+	pthread_mutex_unlock(&sandbox->lock);
 	if (mine)
 		sos_run_retire(run);
 }
@@ -89,7 +92,7 @@ void sos_run_lost(void *data, int code, const char *reason)
 {
 	struct sos_run *run = data;
 	bool idle = !strcmp(reason, "idle");
-	pthread_mutex_lock(&run->sandbox->lock);
+	struct sos_sandbox *sandbox = sos_run_lock_sandbox(run);
 	run->lost = true;
 	bool mine = may_end_locked(run);
 	if (mine && (idle || !strcmp(reason, "lifetime"))) {
@@ -98,9 +101,11 @@ void sos_run_lost(void *data, int code, const char *reason)
 		run->lost_code = code;
 		snprintf(run->reason, sizeof(run->reason), "%s", reason);
 		run->ending = run->look = true;
-		sos_sandbox_move(run->sandbox, SOS_STATE_LOST, run->reason);
+		sos_sandbox_move(sandbox, SOS_STATE_LOST, run->reason);
 	}
-	pthread_mutex_unlock(&run->sandbox->lock);
+	pthread_mutex_unlock(&sandbox->lock);
 	if (mine)
 		sos_run_retire(run);
+	else if (sandbox->vessel)
+		sos_warm_lost(run, reason);
 }

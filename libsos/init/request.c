@@ -156,6 +156,8 @@ bool sos_request(const struct sos_frame *frame, const int *fds)
 		return on_reap(frame, &r);
 	case SOS_FRAME_RENEW:
 		return on_renew(frame, &r);
+	case SOS_FRAME_HANDOVER:
+		return sos_setup_hand_over(frame);
 	case SOS_FRAME_BUSY:
 		return on_busy(&r);
 	case SOS_FRAME_KEEPALIVE:

@@ -154,6 +154,41 @@ static bool lock(uint32_t id, const struct sos_frame_setup *s)
 	return true;
 }
 
+/* The list, or nothing: the environment stays. False: a violation, or refused already. */
+static bool read_environment(const struct sos_frame *frame, struct sos_frame_reader *r, bool given, bool *refused)
+{
+	static struct sos_frame_string environment[SOS_FRAME_LIST_MAX];
+	uint32_t count = sos_frame_read_list(r, environment, SOS_FRAME_LIST_MAX);
+	if (!sos_frame_read_done(r) || (!given && count))
+		return false;
+	*refused = given && !sos_environ_build(environment, count, &user, shell_path);
+	if (*refused)
+		refuse(frame->id, E2BIG, "environment", (struct sos_frame_string){"", 0}, "too large, or not NAME=value");
+	return true;
+}
+
+bool sos_setup_hand_over(const struct sos_frame *frame)
+{
+	struct sos_frame_reader r;
+	sos_frame_reader_init(&r, frame);
+	uint64_t lifetime = sos_frame_read_u64(&r), idle = sos_frame_read_u64(&r);
+	uint32_t flags = sos_frame_read_u32(&r);
+	struct sos_frame_string given = sos_frame_read_bytes(&r);
+	bool refused;
+	/* One whose environment may be refused must be answered. */
+	if (!done || flags & ~SOS_HANDOVER_ENVIRONMENT || (flags && !frame->id) || given.length > SOS_FRAME_RECORD_MAX ||
+	    !read_environment(frame, &r, flags, &refused))
+		return false;
+	if (refused)
+		return true;
+	sos_setup_remember(given);
+	sos_clocks_lifetime(lifetime);
+	sos_clocks_idle_timeout(idle);
+	if (frame->id)
+		sos_control_ok(frame->id);
+	return true;
+}
+
 bool sos_setup(const struct sos_frame *frame)
 {
 	static struct sos_frame_string environment[SOS_FRAME_LIST_MAX];

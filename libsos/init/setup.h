@@ -11,6 +11,8 @@
 
 /* Answers the request; false: a violation. */
 bool sos_setup(const struct sos_frame *frame);
+/* HANDOVER: whose container it is from now on. Answers where that was asked for; false: a violation. */
+bool sos_setup_hand_over(const struct sos_frame *frame);
 bool sos_setup_done(void);
 const struct sos_user *sos_setup_user(void);
 /* "": the directory that sos-init was started in. */

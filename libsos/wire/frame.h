@@ -68,6 +68,10 @@ enum sos_frame_type {
 	SOS_FRAME_FORGET = 24,   /* id request, 0: no answer; u32 child: close all descriptors kept for it; kill it if it
 				  * lives; OK */
 
+	SOS_FRAME_HANDOVER = 25, /* id request, 0: no answer; u64 lifetime ms from now, u64 idle timeout ms (0: off), u32 flags
+				  * SOS_HANDOVER_*, string record, list of strings environment; OK. After a SETUP, on which
+				  * it builds: user, directory and shell stay */
+
 	/* both ways, attach (and DATA after RESUME by socket) */
 	SOS_FRAME_DATA = 32,     /* id child; u32 target fd, bytes to the end of the payload; no bytes: end of file */
 	SOS_FRAME_CREDIT = 33,   /* id child; u32 target fd, u32 bytes taken by the reader */
@@ -78,6 +82,7 @@ enum sos_frame_type {
 
 #define SOS_RESUME_HAS_FDS 0x1u /* I still have the descriptors; else send CHILD frames */
 #define SOS_RESUME_DROPPED 0x2u /* I understand DROPPED */
+#define SOS_HANDOVER_ENVIRONMENT 0x1u /* the list replaces the environment of SETUP */
 #define SOS_HELLO_SET_UP 0x1u   /* SETUP was done on an earlier connection */
 #define SOS_HELLO_SOCKET 0x2u   /* this connection is the socket; else attach */
 

@@ -183,3 +183,13 @@ int sos_image_ref_parse(const char *text, struct sos_image_ref *ref, const char 
 		memcpy(ref->digest, at + 1, strlen(at + 1));
 	return 0;
 }
+
+bool sos_image_ref_same(const char *one, const char *other)
+{
+	struct sos_image_ref a, b;
+	const char *why;
+	if (!strcmp(one, other))
+		return true;
+	return !sos_image_ref_parse(one, &a, &why) && !sos_image_ref_parse(other, &b, &why) &&
+	       !strcmp(a.name, b.name) && !strcmp(a.tag, b.tag) && !strcmp(a.digest, b.digest);
+}

@@ -16,3 +16,5 @@ struct sos_image_ref {
 
 /* 0, or -1 with `*why` a constant text for an error message; `ref` is then untouched. */
 int sos_image_ref_parse(const char *text, struct sos_image_ref *ref, const char **why);
+/* The same image by name: "ubuntu" and "ubuntu:latest" are. Text that is no reference is the same as itself. */
+bool sos_image_ref_same(const char *one, const char *other);

@@ -36,12 +36,18 @@ def run(tap, cli, sandbox):
         (["sandbox", "stop", sandbox, "--r"], {"--remove"}),
         (["session", "--pro"], {"--profile"}),
         (["help", "sa"], {"sandbox"}),
+        (["po"], {"pool"}),
+        (["pool", "w"], {"warm"}),
+        (["pool", "warm", "ubuntu", "4", "--pro"], {"--profile"}),
+        (["pool", "warm", ""], set()),
+        (["serve", "--warm-policy", "a"], {"adaptive"}),
         (["sandbox", "create", "--image", ""], set()),
     ]
     for words, want in cases:
         got, error = complete(cli, *words)
         tap.ok(got == want and not error, f"completion of: sos {' '.join(words).replace(sandbox, 'ID')}", got, error)
-    for command in ["sandbox", "create"], ["sandbox", "exec"], ["sandbox", "list"], ["sandbox", "stop"], ["session"], ["serve"]:
+    for command in ["sandbox", "create"], ["sandbox", "exec"], ["sandbox", "list"], ["sandbox", "stop"], ["session"], ["serve"], \
+            ["pool"], ["pool", "warm"]:
         known = complete(cli, *command, "--")[0]
         missing = options_of(cli, *command) - known - {"--version", "--help"}
         tap.ok(not missing, f"completion knows the options of sos {' '.join(command)}", missing)

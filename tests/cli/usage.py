@@ -3,7 +3,7 @@
 
 import re
 
-GROUPS = [[], ["serve"], ["sandbox"], ["session"]]
+GROUPS = [[], ["serve"], ["sandbox"], ["session"], ["pool"], ["pool", "warm"]]
 COMMANDS = ["create", "list", "start", "exec", "result", "stop", "info", "trajectory"]
 ID = "11111111-2222-4333-8444-555555555555"
 
@@ -45,6 +45,12 @@ WRONG = [
     (["sandbox", "--server", "ftp://host", "list"], "http://localhost:3000"),
     (["sandbox", "--server", "http://", "list"], "http://localhost:3000"),
     (["help", "nonsense"], "no command"),
+    (["pool", "nonsense"], "no command 'nonsense'"),
+    (["pool", "warm"], "IMAGE"),
+    (["pool", "warm", "ubuntu"], "IMAGE"),
+    (["pool", "warm", "ubuntu", "many"], "how many"),
+    (["pool", "warm", "ubuntu", "-1"], "option -1"),
+    (["pool", "warm", "ubuntu", "1", "--memory", "2x"], "512m"),
 ]
 
 
@@ -78,7 +84,7 @@ def check_no_server(tap, cli):
     """One line that says what to do, at every command."""
     commands = [["sandbox", "create"], ["sandbox", "list"], ["sandbox", "start", ID], ["sandbox", "exec", ID, "true"],
                 ["sandbox", "stop", ID], ["sandbox", "info", ID], ["sandbox", "trajectory", ID],
-                ["sandbox", "result", ID, "x"], ["session"]]
+                ["sandbox", "result", ID, "x"], ["session"], ["pool"], ["pool", "warm", "ubuntu", "1"]]
     for arguments in commands:
         done = cli(*arguments, environment={"SOS_SERVER": "http://127.0.0.1:1"})
         good = (done.code == 125 and not done.out and len(done.error.splitlines()) == 1 and

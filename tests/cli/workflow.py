@@ -74,6 +74,25 @@ def check_spec(tap, cli, image):
     tap.ok(done.code == 125 and "sos-test:nosuch" in done.error, "an image that cannot be had is named", done)
 
 
+def check_pool(tap, cli, image):
+    done = cli("pool", "warm", image, "1", "--network", "none", "--setup", "cd /tmp")
+    tap.ok(done.code == 0 and not done.out and not done.err, "pool warm says nothing when it is done", done)
+    tap.ok(until(lambda: cli.json("pool")["warm_ready"] == 1, 60), "and a container gets ready", cli("pool"))
+    done = cli("pool")
+    row = rf"{image} \+1 setup +1 of 1 +0 +0 +-"
+    tap.ok(done.code == 0 and re.search(r"^\d+ of 10 containers, .*1 warm", done.text) and re.search(row, done.text, re.M),
+           "pool shows it", done)
+    sandbox = cli.started(image, "--network", "none", "--setup", "cd /tmp", "--setup", "X=1", "--env", "Y=2")
+    done = cli.exec(sandbox, "echo $PWD $X $Y")
+    tap.ok(done.text == "/tmp 1 2\n", "a start takes it", done)
+    tap.ok(re.search(r"1 +100% of 1", cli("pool").text), "which shows as a hit", cli("pool"))
+    cli.remove(sandbox)
+    done = cli("pool", "warm", image, "99")
+    tap.ok(done.code == 125 and "capacity" in done.error, "too many are refused in the server's words", done)
+    done = cli("pool", "warm", image, "0", "--network", "none", "--setup", "cd /tmp")
+    tap.ok(done.code == 0 and not cli.json("pool")["warm"], "and 0 ends it", done)
+
+
 def check_exec(tap, cli, sandbox):
     def same(name, done, out, code=0, err=b""):
         tap.ok(done.out == out and done.code == code and (err is None or done.err == err), name, done)
@@ -244,6 +263,7 @@ def run(tap, cli, image, server_program):
     check_served(tap, cli, image)
     check_readme(tap, cli, image)
     check_spec(tap, cli, image)
+    check_pool(tap, cli, image)
     sandbox = cli.started(image, "--network", "none")
     check_exec(tap, cli, sandbox)
     check_limits(tap, cli, sandbox)

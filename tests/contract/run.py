@@ -20,11 +20,12 @@ import crowds  # noqa: E402
 import fields  # noqa: E402
 import framing  # noqa: E402
 import life  # noqa: E402
+import pool  # noqa: E402
 import sandboxes  # noqa: E402
 import waiting  # noqa: E402
 from tap import Tap  # noqa: E402
 
-MODULES = (framing, fields, access, sandboxes, commands, waiting, crowds, life)
+MODULES = (framing, fields, access, sandboxes, commands, waiting, crowds, life, pool)
 
 
 def main():

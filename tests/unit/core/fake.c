@@ -112,6 +112,12 @@ void fake_images_missing(bool missing)
 	fake.images_missing = missing;
 }
 
+void fake_images_change(void)
+{
+	SOS_LOCKED(&fake.lock);
+	fake.image_version++;
+}
+
 int fake_containers(void)
 {
 	SOS_LOCKED(&fake.lock);

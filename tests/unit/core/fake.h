@@ -25,6 +25,7 @@ enum fake_step {
 	FAKE_LINK,
 	FAKE_WAIT,
 	FAKE_SET_UP,
+	FAKE_HAND_OVER,
 	FAKE_OPEN,
 	FAKE_EXEC,
 	FAKE_STEPS
@@ -40,6 +41,7 @@ void fake_wait_blocked(enum fake_step step, int count);
 int fake_calls(enum fake_step step);
 
 void fake_images_missing(bool missing); /* until pulled */
+void fake_images_change(void);          /* their names stand for other ones now */
 int fake_containers(void);
 int fake_most_containers(void); /* there at one time, ever */
 int fake_links(void);           /* not freed yet */

@@ -72,7 +72,8 @@ int sos_engine_ping(struct sos_engine *engine, const struct sos_engine_call *cal
 void sos_engine_image_clear(struct sos_engine_image *image)
 {
 	free(image->user);
-	image->user = NULL;
+	free(image->id);
+	image->user = image->id = NULL;
 }
 
 int sos_engine_image_inspect(struct sos_engine *engine, const char *reference, const struct sos_engine_call *call,
@@ -86,7 +87,7 @@ int sos_engine_image_inspect(struct sos_engine *engine, const char *reference, c
 	if (fake.images_missing)
 		return sos_error_set(error, SOS_ERROR_NOT_FOUND, "no image %s", reference);
 	image->user = strdup("");
-	return 0;
+	return asprintf(&image->id, "sha256:%u", fake.image_version) < 0 ? SOS_ERROR_MEMORY : 0;
 }
 
 int sos_engine_image_pull(struct sos_engine *engine, const char *reference, const struct sos_engine_call *call,

@@ -24,6 +24,9 @@ struct fake_world {
 	int container_count, most_containers, link_count, session_count, network_count;
 	unsigned next_id;
 	bool images_missing, no_socket, no_bind;
+	unsigned image_version;
+	int exported;             /* variables that the last session was given at hand-over */
+	char handed_record[1024]; /* of the last hand-over */
 };
 extern struct fake_world fake;
 

@@ -114,6 +114,19 @@ int sos_link_set_up(struct sos_link *link, const struct sos_link_setup *setup, i
 	return fake_failure(FAKE_SET_UP, &effect, error);
 }
 
+int sos_link_hand_over(struct sos_link *link, const struct sos_link_handover *handover, int64_t deadline,
+		       struct sos_error *error)
+{
+	bool effect;
+	int r = fake_hang(FAKE_HAND_OVER, deadline, -1, link->ended_fd, error);
+	if (r)
+		return r;
+	SOS_LOCKED(&fake.lock);
+	snprintf(fake.handed_record, sizeof(fake.handed_record), "%.*s", (int)handover->record_length,
+		 (const char *)handover->record);
+	return fake_failure(FAKE_HAND_OVER, &effect, error);
+}
+
 void sos_link_end(struct sos_link *link, int code, const char *reason)
 {
 	SOS_LOCKED(&fake.lock);
@@ -192,6 +205,34 @@ int sos_session_exec(struct sos_session *session, const struct sos_command *comm
 	if (got->exited || !strncmp(command->text, "fail ", 5))
 		got->exit_code = atoi(command->text + 5);
 	*result = got;
+	return 0;
+}
+
+int sos_session_settle(struct sos_session *session, int64_t timeout_ms, int cancel_fd, struct sos_error *error)
+{
+	(void)session;
+	(void)timeout_ms;
+	(void)cancel_fd;
+	(void)error;
+	return 0;
+}
+
+void sos_session_begin(struct sos_session *session)
+{
+	SOS_LOCKED(&fake.lock);
+	session->sequence = 0;
+}
+
+int sos_session_hand_over(struct sos_session *session, int64_t waited_s, const char *const *added,
+			  struct sos_error *error)
+{
+	(void)session;
+	(void)waited_s;
+	(void)error;
+	SOS_LOCKED(&fake.lock);
+	fake.exported = 0;
+	for (; added && *added; added++)
+		fake.exported++;
 	return 0;
 }
 

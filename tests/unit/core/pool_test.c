@@ -42,6 +42,32 @@ struct sos_pool *pool_test_make_pool(uint32_t capacity)
 	return pool;
 }
 
+struct sos_pool *pool_test_make_warm(uint32_t capacity, uint32_t count, uint32_t policy)
+{
+	struct sos_pool_options options = pool_test_options_of(capacity);
+	struct sos_warm_spec warm = {.size = sizeof(warm), .count = count};
+	const struct sos_warm_spec *const warms[] = {&warm, NULL};
+	struct sos_pool *pool = NULL;
+	struct sos_error error = SOS_ERROR_INIT;
+	options.warm = warms;
+	options.warm_policy = policy;
+	options.engine_limit = 4;
+	ck_assert_msg(!sos_pool_new(&options, &pool, &error), "%s", error.message);
+	return pool;
+}
+
+void pool_test_until_warm(struct sos_pool *pool, uint32_t ready)
+{
+	for (int i = 0; i < 4000; i++) {
+		struct sos_pool_stats stats = pool_test_stats(pool);
+		if (stats.warm_ready == ready && !stats.warm_starting)
+			return;
+		usleep(2000);
+	}
+	struct sos_pool_stats stats = pool_test_stats(pool);
+	ck_abort_msg("%u ready and %u starting, not %u", stats.warm_ready, stats.warm_starting, ready);
+}
+
 void pool_test_end_pool(struct sos_pool *pool)
 {
 	sos_pool_free(pool);

@@ -15,6 +15,10 @@ extern const struct sos_stop_options pool_test_forget;
 
 struct sos_pool_options pool_test_options_of(uint32_t capacity);
 struct sos_pool *pool_test_make_pool(uint32_t capacity);
+/* With so many warm containers of the default spec. */
+struct sos_pool *pool_test_make_warm(uint32_t capacity, uint32_t count, uint32_t policy);
+/* Until so many are ready and none is being made: for what only asking can tell. */
+void pool_test_until_warm(struct sos_pool *pool, uint32_t ready);
 /* The pool's end leaves nothing of anything. */
 void pool_test_end_pool(struct sos_pool *pool);
 struct sos_sandbox *pool_test_make(struct sos_pool *pool);

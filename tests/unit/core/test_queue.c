@@ -136,6 +136,49 @@ START_TEST(over_capacity)
 }
 END_TEST
 
+static bool takes(void *wants, void *data)
+{
+	return wants == data;
+}
+
+/* A slot with something in it, for who waits behind those whose slots are on their way. */
+START_TEST(offers)
+{
+	struct sos_queue queue;
+	struct sos_ticket tickets[4];
+	int one, other, gift;
+	sos_queue_init(&queue, 1, 10);
+	ck_assert(sos_queue_try(&queue));
+	ck_assert(!sos_queue_try(&queue));
+	ck_assert(!sos_queue_offer(&queue, 0, takes, &one, &gift));
+	for (int i = 0; i < 4; i++) {
+		sos_ticket_init(&tickets[i], false);
+		tickets[i].wants = i % 2 ? &one : &other;
+		ck_assert_int_eq(sos_queue_enter(&queue, &tickets[i], true, NULL), SOS_QUEUE_WAITING);
+	}
+	/* Not to the second as long as the first has nothing. */
+	ck_assert(!sos_queue_offer(&queue, 0, takes, &one, &gift));
+	ck_assert(!sos_queue_offer(&queue, 4, takes, &one, &gift));
+	ck_assert(sos_queue_offer(&queue, 1, takes, &one, &gift));
+	ck_assert_int_eq(sos_queue_wait(&queue, &tickets[1], 0, NULL), 0);
+	ck_assert_ptr_eq(tickets[1].gift, &gift);
+	ck_assert_uint_eq(sos_queue_position(&queue, &tickets[2]), 2);
+	sos_queue_release(&queue);
+	ck_assert_int_eq(sos_queue_wait(&queue, &tickets[0], 0, NULL), 0);
+	ck_assert_ptr_null(tickets[0].gift);
+	sos_queue_release(&queue);
+	sos_queue_release(&queue);
+	/* The last one has it. */
+	ck_assert(!sos_queue_try(&queue));
+	ck_assert_int_eq(sos_queue_wait(&queue, &tickets[3], 0, NULL), 0);
+	sos_queue_release(&queue);
+	ck_assert(sos_queue_try(&queue));
+	for (int i = 0; i < 4; i++)
+		sos_ticket_clear(&tickets[i]);
+	sos_queue_clear(&queue);
+}
+END_TEST
+
 /* Many threads, random deadlines and cancellations: never more than the capacity, and no slot is lost. */
 struct storm {
 	struct sos_queue queue;
@@ -189,4 +232,4 @@ START_TEST(storm_of_starts)
 }
 END_TEST
 
-UNIT_MAIN("queue", grants_and_bounds, first_come_first_served, leaving, over_capacity, storm_of_starts)
+UNIT_MAIN("queue", grants_and_bounds, first_come_first_served, leaving, over_capacity, offers, storm_of_starts)
