@@ -11,17 +11,22 @@ const char sos_driver_return[] = "\\builtin return \"$1\"\n";
 
 /* The record, the re-export, and a DEBUG trap taken away; mute, so that neither set -x nor that trap shows it. */
 #define TAIL_PLAIN "{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240"
-/* Apart, and in this order, for the sake of an `exec >&-`: the second group fails then, and says nothing. */
-#define TAIL_CAREFUL                                    \
-	"{ { \\builtin " RECORD " >&243; } >&240 2>&240;" \
-	"{ \\exec 241>&244 242>&245;\\trap - DEBUG; } 245>&2 2>&240 244>&1 >&240; }"
+/* Apart for the sake of an `exec >&-`: what is closed is as good as closed in the next command, as writing to it fails
+ * with the same words. History holds nothing but lines of ours here. */
+#define TAIL_CAREFUL                                                                                            \
+	"{ { \\builtin " RECORD " >&243; } >&240 2>&240;"                                                          \
+	"{ \\exec 241>&244; } 2>&240 244>&1 >&240||{ \\exec 241</dev/null; } >&240 2>&240;"                       \
+	"{ \\exec 242>&245; } 245>&2 2>&240 >&240||{ \\exec 242</dev/null; } >&240 2>&240;"                       \
+	"{ \\builtin set +o history;\\trap - DEBUG; } >&240 2>&240; }"
 
 /* What is typed needs no more than its status. */
 #define TYPED(kind) "printf '\\0" kind "%llu.%llu %%s\\0' \"$?\""
 
-/* A clean shell lists nothing. Bash makes BASH_ALIASES and functions from the environment too: all is listed here. */
+/* A clean shell lists nothing, and writes into a pipe: to anything else a write may fail, and what is quiet has something
+ * to say then. Bash makes BASH_ALIASES and functions from the environment too: all is listed here. */
 #define PROBE                                                                 \
 	"{ \\builtin declare -F;\\builtin alias -p;\\builtin trap -p;"            \
+	"[[ -p /dev/fd/241 && -p /dev/fd/242 ]]||\\builtin printf x;"           \
 	"\\builtin printf '%%s\\0P%llu.%llu\\0' \"${PROMPT_COMMAND+x}\"; } >&243"
 #define TAIL_PROBE \
 	"{ \\builtin " RECORD " >&243;\\exec 241>&244 242>&245;\\trap - DEBUG;" PROBE "; } 245>&2 2>&240 244>&1 >&240"

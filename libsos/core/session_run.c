@@ -207,7 +207,7 @@ static int look_at_child(struct run *run)
 	if (state.exited && !state.paused && !run->done) {
 		run->shell_ended = !read_status(run);
 		run->shell_status = state.status;
-		run->unheard = run->typed && run->asked == ASKED_LINE && !line_consumed(run->session);
+		run->unheard = !run->typed || (run->asked == ASKED_LINE && !line_consumed(run->session));
 		run->done = true;
 	}
 	return 0;
@@ -438,13 +438,22 @@ static void conclude(struct run *run, struct sos_result *result)
 	result->sequence = s->run.sequence - s->before;
 	result->timed_out = run->timed_out;
 	result->exit_code = s->last.code;
-	if (!run->shell_ended)
+	if (!run->shell_ended) {
+		/* A restricted shell opens no file of ours: it could run nothing more. */
+		if (strchr(s->last.flags, 'r')) {
+			sos_child_signal(&s->child, SIGKILL, SOS_SCOPE_PROCESS, NULL);
+			result->session_lost = true;
+			SOS_LOCKED(&s->lock);
+			s->end = SOS_SESSION_LOST;
+		}
 		return;
+	}
 	result->exit_code = WIFEXITED(run->shell_status) ? WEXITSTATUS(run->shell_status) :
 							   128 + WTERMSIG(run->shell_status);
-	/* A shell that ended between commands, not by a signal, had its command pipe taken from it (`exec 244<&-`): the
-	 * command never ran, and that is no exit. */
-	result->session_lost = run->stage == SHELL_KILLED || (run->unheard && WIFEXITED(run->shell_status));
+	/* A shell that ended between commands with the status that it had was at the end of its input: its command pipe
+	 * was taken from it (`exec 244<&-`). The command never ran, and that is no exit; that of a trap is. */
+	bool starved = run->unheard && WIFEXITED(run->shell_status) && result->exit_code == s->last.code;
+	result->session_lost = run->stage == SHELL_KILLED || starved;
 	result->exited = !result->session_lost;
 	SOS_LOCKED(&s->lock);
 	s->end = result->exited ? SOS_SESSION_EXITED : SOS_SESSION_LOST;
