@@ -177,7 +177,7 @@ static int start(struct sos_server *server)
 		fprintf(stderr, "sos-server: %s\n", error);
 		return -1;
 	}
-	server->threads = sos_server_threads(server->options);
+	sos_server_size(server);
 	struct sos_http_options http = {
 		.address = server->options->listen,
 		.port = server->options->port,

@@ -36,6 +36,8 @@ struct sos_request {
 	bool chunked;
 	bool broken;                    /* nobody knows where it ends */
 	bool closing;                   /* the connection ends with the reply */
+	bool taken;                     /* a thread of its own serves it (takeover.h) */
+	int descriptor;                 /* its connection's, when it was taken from civetweb; else -1 */
 	int64_t content_length;         /* -1: not announced */
 	char *body;                     /* with a NUL behind it; NULL: none or not read */
 	size_t body_length;
