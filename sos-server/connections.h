@@ -25,8 +25,8 @@ void sos_connection_remove(struct sos_connection *connection);
 void sos_connection_replace(struct sos_connection *connection, struct sos_connection *other);
 
 /* Around the reading of a body. At most `limit` are read at a time: one more ends those that waited longest for their
- * next piece; false: all of them go forward, so this one is to be refused. One that is not `wanted` ends no others and
- * has half of the room. */
+ * next piece, or waits for a moment until it is known which do; false: all of them go forward, so this one is to be
+ * refused. One that is not `wanted` ends no others, does not wait and has half of the room. */
 bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit, bool wanted);
 /* A piece came. */
 void sos_connection_advance_body(struct sos_connection *connection);

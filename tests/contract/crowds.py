@@ -247,6 +247,25 @@ def waiting_starts(env):
             yield want("stop", own.request("POST", stopped + "/stop")[0], 200)
             if not until(lambda: own.request("GET", paths[0])[1]["state"] == "started", 20):
                 yield f"the first is {own.request('GET', paths[0])[1]['state']}"
+            stack.close()
+            if not until(lambda: all(s["state"] != "queued" for s in own.request("GET", "/sandboxes")[1])):
+                yield "some still wait though their clients are gone"
+
+
+def ended_while_many_wait(env):
+    """a SIGTERM while 200 commands wait answers all of them and exits 0"""
+    with Server(env.program, "-m", "2", "--log-level", "error") as server:
+        own = Environment(env.options, server)
+        path = own.create()
+        yield want("start", own.request("POST", path + "/start")[0], 200)
+        with crowd(own, 200, exec_request(path, command="sleep 20")) as connections:
+            last = f"{path}/exec/last?wait_ms=0"
+            with crowd(own, 1, exec_request(path, command="true", exec_id="last")) as more:
+                until(lambda: own.request("GET", last)[0] == 202)
+                server.process.terminate()
+                got = [read_all(connection) for connection in connections + more]
+        yield want("statuses", collections.Counter(status for status, _ in got), {503: 201})
+        yield want("exit", server.process.wait(40), 0)
 
 
 class Relay:
@@ -361,4 +380,5 @@ def memory(env):
 
 
 TESTS = [slow_bodies, slow_bodies_and_idle, unread_bodies, dripping, slow_readers, slow_but_steady, many_on_one,
-         flood_of_one, retry_after, waiting_starts, silent_engine, foreign_targets, foreign_ports, memory]
+         flood_of_one, retry_after, waiting_starts, ended_while_many_wait, silent_engine, foreign_targets, foreign_ports,
+         memory]
