@@ -27,8 +27,7 @@ struct sos_request {
 	struct mg_connection *connection;
 	struct sos_http *http;
 	struct sos_server *server;
-	struct sos_connection busy;     /* its place among the busy connections */
-	struct sos_wait wait;           /* and among those that may wait long */
+	struct sos_wait wait;           /* its place among those that may wait long */
 	const char *method, *path, *query; /* as sent; query NULL: none */
 	bool http_1_1;
 	bool has_body;                  /* one was announced */
@@ -50,6 +49,7 @@ struct sos_request {
 	unsigned retry_after;           /* seconds; 0: nothing */
 	int status;                     /* of the reply; 0: none given yet */
 	int64_t started_ns;
+	struct sos_connection busy;     /* its place among the busy connections; last, for what others write there */
 };
 
 /* Fill `request` from what the HTTP end put into connection, method, path and query. False: it was refused,

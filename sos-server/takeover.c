@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,13 +49,17 @@ static struct taken *copy_of(const struct sos_request *request)
 	if (!taken)
 		return NULL;
 	char *place = taken->text;
-	taken->request = *request;
+	memcpy(&taken->request, request, offsetof(struct sos_request, busy));
+	taken->request.busy = (struct sos_connection){
+		.address = keep(&place, request->busy.address),
+		.port = request->busy.port,
+		.local_port = request->busy.local_port
+	};
 	taken->request.connection = NULL;
 	taken->request.closing = true;
 	taken->request.method = keep(&place, request->method);
 	taken->request.path = keep(&place, request->path);
 	taken->request.query = keep(&place, request->query);
-	taken->request.busy.address = keep(&place, request->busy.address);
 	return taken;
 }
 
