@@ -12,7 +12,9 @@
 #include "takeover.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,11 @@ static struct taken *copy_of(const struct sos_request *request)
 	return taken;
 }
 
+#define CROWD 32U
+
+static atomic_uint count; /* of these threads */
+static atomic_uint ended; /* of them, since the heap was trimmed */
+
 static void *run(void *data)
 {
 	struct taken *taken = data;
@@ -71,11 +78,18 @@ static void *run(void *data)
 	close(taken->request.descriptor);
 	sos_http_leave(&taken->request);
 	free(taken);
+	/* A crowd leaves holes all over the heap. */
+	atomic_fetch_add(&ended, 1);
+	if (atomic_fetch_sub(&count, 1) == 1 && atomic_load(&ended) >= CROWD) {
+		atomic_store(&ended, 0);
+		malloc_trim(0);
+	}
 	return NULL;
 }
 
 static void run_on_thread(struct taken *taken)
 {
+	atomic_fetch_add(&count, 1);
 	pthread_attr_t attributes;
 	pthread_t thread;
 	pthread_attr_init(&attributes);
