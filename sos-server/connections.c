@@ -3,8 +3,8 @@
 #include "connections.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -59,6 +59,20 @@ void sos_connection_remove(struct sos_connection *connection)
 	pthread_mutex_unlock(&table);
 }
 
+void sos_connection_replace(struct sos_connection *connection, struct sos_connection *other)
+{
+	pthread_mutex_lock(&table);
+	other->previous = connection->previous;
+	other->next = connection->next;
+	if (other->next)
+		other->next->previous = other;
+	if (other->previous)
+		other->previous->next = other;
+	else
+		first = other;
+	pthread_mutex_unlock(&table);
+}
+
 static bool is_peer(const struct sos_connection *connection, const struct sockaddr_in *peer)
 {
 	struct in_addr address;
@@ -81,19 +95,21 @@ static bool visit_wanted(struct sos_socket_visit *visit, int fd)
 	return true;
 }
 
-int sos_connection_descriptor(const struct sos_connection *connection)
+int sos_connection_descriptor(const struct sos_connection *connection, int *number)
 {
 	struct wanted wanted = { .connection = connection, .found = -1 };
 	struct sos_socket_visit visit = {
 		.local_port = connection->local_port, .visit = visit_wanted, .data = &wanted
 	};
 	sos_sockets_visit(&visit);
+	if (number)
+		*number = visit.number;
 	return wanted.found;
 }
 
 int sos_connection_unread(const struct sos_connection *connection)
 {
-	int unread = -1, fd = sos_connection_descriptor(connection);
+	int unread = -1, fd = sos_connection_descriptor(connection, NULL);
 	if (fd < 0)
 		return -1;
 	if (ioctl(fd, FIONREAD, &unread) < 0)
@@ -107,7 +123,7 @@ void sos_connection_linger(const struct sos_connection *connection)
 	char scratch[8192];
 	size_t total = 0;
 	int64_t deadline = now_ns() + LINGER_TOTAL_NS;
-	struct pollfd waiting = { .fd = sos_connection_descriptor(connection), .events = POLLIN };
+	struct pollfd waiting = { .fd = sos_connection_descriptor(connection, NULL), .events = POLLIN };
 	if (waiting.fd < 0)
 		return;
 	shutdown(waiting.fd, SHUT_WR);
@@ -187,11 +203,37 @@ static void end_marked(uint16_t local_port)
 	sos_sockets_visit(&visit);
 }
 
+/* Signalled when there is room for another body. */
+static pthread_cond_t room;
+static pthread_once_t room_once = PTHREAD_ONCE_INIT;
+
+static void make_room_condition(void)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&room, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+/* Most bodies are there already, so one that does not fit now waits until it is known which of the others are slow. */
+static bool wait_for_room(unsigned limit, unsigned *marked)
+{
+	int64_t until = now_ns() + 2 * STALL_CROWDED_NS;
+	struct timespec t = { .tv_sec = until / (1000 * MS), .tv_nsec = until % (1000 * MS) };
+	int waited = 0;
+	pthread_once(&room_once, make_room_condition);
+	while (count_bodies() >= limit && waited == 0)
+		waited = pthread_cond_timedwait(&room, &table, &t);
+	*marked += mark_slowest(limit - 1);
+	return count_bodies() < limit;
+}
+
 bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit, bool wanted)
 {
 	pthread_mutex_lock(&table);
 	unsigned marked = wanted ? mark_slowest(limit - 1) : 0;
-	bool fits = count_bodies() < (wanted ? limit : limit / 2);
+	bool fits = count_bodies() < (wanted ? limit : limit / 2) || (wanted && wait_for_room(limit, &marked));
 	if (fits) {
 		connection->body_since = now_ns();
 		connection->too_slow = false;
@@ -214,6 +256,8 @@ bool sos_connection_end_body(struct sos_connection *connection)
 	pthread_mutex_lock(&table);
 	connection->body_since = 0;
 	bool fast = !connection->too_slow;
+	pthread_once(&room_once, make_room_condition);
+	pthread_cond_signal(&room);
 	pthread_mutex_unlock(&table);
 	return fast;
 }
@@ -244,7 +288,8 @@ static bool mark_stalled(int64_t before)
  * since when they have seen each connection idle or in its head, by the number of its descriptor.
  */
 static struct waiting {
-	uint16_t port; /* of the client; 0: none */
+	uint16_t port;     /* of the client; 0: none */
+	unsigned sightings; /* sweeps that found it so, one after the other */
 	int64_t since;
 } *waiting;
 static size_t waiting_size;
@@ -276,24 +321,13 @@ struct sweep {
 	int64_t now;
 };
 
-static bool waits_too_long(int number, const struct sockaddr_in *peer, bool busy, int64_t now)
-{
-	struct waiting *w = waiting_at(number);
-	if (!w)
-		return false;
-	if (busy || w->port != ntohs(peer->sin_port))
-		*w = (struct waiting){ .port = ntohs(peer->sin_port), .since = now };
-	return now - w->since > HEAD_LIMIT_NS;
-}
-
-/* Nothing arrived for a while and nothing waits to be read. One that was accepted late is judged at once. */
+/* It has not sent anything for a while, and never did. */
 static bool is_silent(int fd)
 {
 	struct tcp_info info;
 	socklen_t length = sizeof(info);
-	int unread = 0;
-	return ioctl(fd, FIONREAD, &unread) == 0 && unread == 0 &&
-	       getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_last_data_recv > HEAD_LIMIT_MS;
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_bytes_received <= 1 &&
+	       info.tcpi_last_data_recv > HEAD_LIMIT_MS;
 }
 
 /* It waits for a thread, with all that one needs. */
@@ -305,6 +339,19 @@ static bool has_head(int fd)
 			 memmem(head, (size_t)n, "\n\n", 2));
 }
 
+#define SIGHTINGS 3
+
+/* A connection that is not in a request only costs a thread, if no head comes, or not to its end. When civetweb has
+ * read a head, and its request is about to begin, it looks the same: that lasts no longer than a few sweeps. */
+static bool is_idle(struct waiting *w, int fd, uint16_t port, int64_t now)
+{
+	if (is_silent(fd))
+		return true;
+	if (w->port != port || has_head(fd))
+		*w = (struct waiting){ .port = port, .since = now };
+	return ++w->sightings > SIGHTINGS && now - w->since > HEAD_LIMIT_NS;
+}
+
 static bool visit_sweep(struct sos_socket_visit *visit, int fd)
 {
 	const struct sweep *sweep = visit->data;
@@ -314,10 +361,10 @@ static bool visit_sweep(struct sos_socket_visit *visit, int fd)
 	enum busy busy = busy_state(&peer);
 	if (busy == BUSY_TOO_SLOW)
 		shutdown(fd, SHUT_RD);
-	if (!sweep->starving)
-		return false;
-	bool too_long = waits_too_long(visit->number, &peer, busy != BUSY_NO, sweep->now);
-	if (busy == BUSY_NO && (is_silent(fd) || (too_long && !has_head(fd))))
+	struct waiting *w = sweep->starving ? waiting_at(visit->number) : NULL;
+	if (w && busy != BUSY_NO)
+		*w = (struct waiting){ 0 };
+	else if (w && is_idle(w, fd, ntohs(peer.sin_port), sweep->now))
 		shutdown(fd, SHUT_RDWR);
 	return false;
 }

@@ -21,10 +21,12 @@ struct sos_connection {
 
 void sos_connection_add(struct sos_connection *connection);
 void sos_connection_remove(struct sos_connection *connection);
+/* `other`, a copy of it, takes its place in the table. */
+void sos_connection_replace(struct sos_connection *connection, struct sos_connection *other);
 
 /* Around the reading of a body. At most `limit` are read at a time: one more ends those that waited longest for their
- * next piece; false: all of them go forward, so this one is to be refused. One that is not `wanted` ends no others and
- * has half of the room. */
+ * next piece, or waits for a moment until it is known which do; false: all of them go forward, so this one is to be
+ * refused. One that is not `wanted` ends no others, does not wait and has half of the room. */
 bool sos_connection_begin_body(struct sos_connection *connection, unsigned limit, bool wanted);
 /* A piece came. */
 void sos_connection_advance_body(struct sos_connection *connection);
@@ -33,8 +35,8 @@ bool sos_connection_end_body(struct sos_connection *connection);
 /* End bodies until at most `limit` are read, as far as they wait. */
 void sos_connections_limit_bodies(uint16_t local_port, unsigned limit);
 
-/* A duplicate of its descriptor, the caller's; -1: not found. */
-int sos_connection_descriptor(const struct sos_connection *connection);
+/* A duplicate of its descriptor, the caller's; -1: not found. `number` (may be NULL) is the descriptor itself. */
+int sos_connection_descriptor(const struct sos_connection *connection, int *number);
 
 /* Bytes that its client sent and nobody read yet; -1: not known. */
 int sos_connection_unread(const struct sos_connection *connection);

@@ -11,8 +11,9 @@
  *     along by hanging up;
  *   - its header parser stops at a folded line and at the 64th header and says
  *     nothing: sos_http_head_flaw;
- *   - threads have 100 KiB of stack; what they touched of it stays in memory,
- *     so a thread gives it back after each connection.
+ *   - all threads are made at the start, with a buffer and 100 KiB of stack; what
+ *     they touched of it stays in memory, so a thread gives it back after each
+ *     connection; 15 KiB remain.
  */
 
 #include "http.h"
@@ -32,10 +33,12 @@
 #include "log.h"
 #include "reply.h"
 #include "request.h"
+#include "sockets.h"
 #include "watcher.h"
 
 #define WRITE_PIECE ((size_t)1 << 30) /* mg_write takes an int */
 #define SPARE_THREADS 16              /* fewer free than that is short */
+#define SEND_MS 30000                 /* for a client to take something, as request_timeout_ms */
 
 struct sos_http {
 	struct mg_context *context;
@@ -83,34 +86,40 @@ static void fill(struct sos_request *request, struct mg_connection *connection)
 	locate(&request->busy, info);
 }
 
-static void leave(struct sos_http *http)
+void sos_http_leave(struct sos_request *request)
 {
-	if (atomic_fetch_sub(&http->running, 1) != 1)
-		return;
+	struct sos_http *http = request->http;
 	pthread_mutex_lock(&http->lock);
-	pthread_cond_broadcast(&http->idle);
+	if (atomic_fetch_sub(&http->running, 1) == 1)
+		pthread_cond_broadcast(&http->idle);
 	pthread_mutex_unlock(&http->lock);
+}
+
+void sos_http_end_request(struct sos_request *request)
+{
+	if (!request->status)
+		sos_reply_text(request, 500, "this request got no reply: a defect of the server");
+	sos_request_drain(request);
+	sos_log(SOS_LOG_DEBUG, NULL, "%s %s %d in %.1f ms", request->method, request->path, request->status,
+		(double)(now_ns() - request->started_ns) / 1e6);
+	sos_connection_remove(&request->busy);
+	sos_request_free(request);
 }
 
 static int begin_request(struct mg_connection *connection)
 {
 	struct sos_http *http = http_of(connection);
-	struct sos_request request = { 0 };
+	struct sos_request request = { .descriptor = -1 };
 	fill(&request, connection);
 	atomic_fetch_add(&http->running, 1);
 	sos_connection_add(&request.busy);
 	if (sos_request_check_head(&request) && sos_request_split_path(&request))
 		http->options.handle(http->options.data, &request);
-	if (!request.status)
-		sos_reply_text(&request, 500, "this request got no reply: a defect of the server");
-	sos_request_drain(&request);
-	sos_log(SOS_LOG_DEBUG, NULL, "%s %s %d in %.1f ms", request.method, request.path, request.status,
-		(double)(now_ns() - request.started_ns) / 1e6);
-	int status = request.status;
-	sos_connection_remove(&request.busy);
-	sos_request_free(&request);
-	leave(http);
-	return status;
+	if (request.taken)
+		return 200;
+	sos_http_end_request(&request);
+	sos_http_leave(&request);
+	return request.status;
 }
 
 /* A refusal where there is no request that sos_reply could answer. */
@@ -322,6 +331,8 @@ int sos_http_read(struct sos_request *request, void *data, size_t length)
 bool sos_http_write(struct sos_request *request, const void *data, size_t length)
 {
 	const char *p = data;
+	if (request->descriptor >= 0)
+		return sos_socket_send(request->descriptor, data, length, SEND_MS);
 	while (length) {
 		size_t piece = length < WRITE_PIECE ? length : WRITE_PIECE;
 		if (mg_write(request->connection, p, piece) != (int)piece)
@@ -335,7 +346,8 @@ bool sos_http_write(struct sos_request *request, const void *data, size_t length
 void sos_http_close_after(struct sos_request *request)
 {
 	request->closing = true;
-	mg_disable_connection_keep_alive(request->connection);
+	if (request->connection)
+		mg_disable_connection_keep_alive(request->connection);
 }
 
 bool sos_http_is_short(const struct sos_request *request)
@@ -346,8 +358,8 @@ bool sos_http_is_short(const struct sos_request *request)
 
 bool sos_http_header(const struct sos_request *request, unsigned index, struct sos_http_header *header)
 {
-	const struct mg_request_info *info = mg_get_request_info(request->connection);
-	if (index >= (unsigned)info->num_headers)
+	const struct mg_request_info *info = request->connection ? mg_get_request_info(request->connection) : NULL;
+	if (!info || index >= (unsigned)info->num_headers)
 		return false;
 	header->name = info->http_headers[index].name;
 	header->value = info->http_headers[index].value;

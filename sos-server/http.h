@@ -32,7 +32,12 @@ unsigned sos_http_running(const struct sos_http *http);
 bool sos_http_drain(struct sos_http *http, int64_t timeout_ms);
 void sos_http_stop(struct sos_http *http);
 
-/* ---- for request.c and reply.c ---- */
+/* ---- for request.c, reply.c and takeover.c ---- */
+
+/* After the handler: see to it that there was a reply, and free what the request has. */
+void sos_http_end_request(struct sos_request *request);
+/* It does not run any more. `http` may be gone behind it. */
+void sos_http_leave(struct sos_request *request);
 
 /* As recv: blocks until `length` bytes are there, the body has ended or nothing came for 30 s. */
 int sos_http_read(struct sos_request *request, void *data, size_t length);

@@ -27,8 +27,7 @@ struct sos_request {
 	struct mg_connection *connection;
 	struct sos_http *http;
 	struct sos_server *server;
-	struct sos_connection busy;     /* its place among the busy connections */
-	struct sos_wait wait;           /* and among those that may wait long */
+	struct sos_wait wait;           /* its place among those that may wait long */
 	const char *method, *path, *query; /* as sent; query NULL: none */
 	bool http_1_1;
 	bool has_body;                  /* one was announced */
@@ -36,6 +35,8 @@ struct sos_request {
 	bool chunked;
 	bool broken;                    /* nobody knows where it ends */
 	bool closing;                   /* the connection ends with the reply */
+	bool taken;                     /* a thread of its own serves it (takeover.h) */
+	int descriptor;                 /* its connection's, when it was taken from civetweb; else -1 */
 	int64_t content_length;         /* -1: not announced */
 	char *body;                     /* with a NUL behind it; NULL: none or not read */
 	size_t body_length;
@@ -48,6 +49,7 @@ struct sos_request {
 	unsigned retry_after;           /* seconds; 0: nothing */
 	int status;                     /* of the reply; 0: none given yet */
 	int64_t started_ns;
+	struct sos_connection busy;     /* its place among the busy connections; last, for what others write there */
 };
 
 /* Fill `request` from what the HTTP end put into connection, method, path and query. False: it was refused,

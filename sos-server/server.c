@@ -10,6 +10,7 @@
 #include "http.h"
 #include "reply.h"
 #include "request.h"
+#include "takeover.h"
 
 enum body { BODY_IGNORED, BODY_OPTIONAL, BODY_NEEDED };
 
@@ -20,6 +21,7 @@ struct route {
 	enum body body;
 	bool without_pool;
 	bool without_token;
+	bool waits; /* for a command, a start or a stop */
 };
 
 static const struct route routes[] = {
@@ -30,11 +32,11 @@ static const struct route routes[] = {
 	{ "POST", { "sandboxes" }, sos_route_create, BODY_NEEDED },
 	{ "GET", { "sandboxes" }, sos_route_list, BODY_IGNORED },
 	{ "GET", { "sandboxes", "*" }, sos_route_get, BODY_IGNORED },
-	{ "DELETE", { "sandboxes", "*" }, sos_route_delete, BODY_IGNORED },
-	{ "POST", { "sandboxes", "*", "start" }, sos_route_start, BODY_OPTIONAL },
-	{ "POST", { "sandboxes", "*", "stop" }, sos_route_stop, BODY_OPTIONAL },
-	{ "POST", { "sandboxes", "*", "exec" }, sos_route_exec, BODY_NEEDED },
-	{ "GET", { "sandboxes", "*", "exec", "*" }, sos_route_get_result, BODY_IGNORED },
+	{ "DELETE", { "sandboxes", "*" }, sos_route_delete, BODY_IGNORED, .waits = true },
+	{ "POST", { "sandboxes", "*", "start" }, sos_route_start, BODY_OPTIONAL, .waits = true },
+	{ "POST", { "sandboxes", "*", "stop" }, sos_route_stop, BODY_OPTIONAL, .waits = true },
+	{ "POST", { "sandboxes", "*", "exec" }, sos_route_exec, BODY_NEEDED, .waits = true },
+	{ "GET", { "sandboxes", "*", "exec", "*" }, sos_route_get_result, BODY_IGNORED, .waits = true },
 	{ "GET", { "sandboxes", "*", "trajectory" }, sos_route_trajectory, BODY_IGNORED },
 	{ "GET", { "sandboxes", "*", "trajectory", "formatted" }, sos_route_trajectory_formatted, BODY_IGNORED },
 };
@@ -42,19 +44,23 @@ static const struct route routes[] = {
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
 /*
- * A connection takes a thread, a waiting start too. Waiting starts take half of
- * the threads at most, or they would lock out the stops that free their slots.
- * A thread costs 15 KiB of memory, used or not, so there are no more than that
- * needs; FEWEST_THREADS and 16 sandboxes take 3.6 MiB, and 4 are the limit.
+ * A connection that is kept open takes a thread of the HTTP end, which costs 15 KiB of memory, used or not: there is
+ * one for each sandbox, and some for everybody else. FEWEST_ON_HTTP and 16 sandboxes take 3.1 MiB, and 4 are the limit.
+ * Requests that wait take those threads too while there are enough, and then threads of their own (takeover.h).
+ * FEWEST_PLACES are for 200 commands at once on one session besides those of others; waiting starts take half of them
+ * at most, or they would lock out the stops that free their slots.
  */
-#define FEWEST_THREADS 120U
+#define FEWEST_ON_HTTP 48U
+#define FEWEST_PLACES 488U
 
-unsigned sos_server_threads(const struct sos_options *options)
+void sos_server_size(struct sos_server *server)
 {
-	unsigned threads = options->queue_limit + options->max_sandboxes + 32;
-	if (threads < 2 * options->queue_limit)
-		threads = 2 * options->queue_limit;
-	return threads < FEWEST_THREADS ? FEWEST_THREADS : threads;
+	const struct sos_options *options = server->options;
+	unsigned on_http = options->max_sandboxes < FEWEST_ON_HTTP ? FEWEST_ON_HTTP : options->max_sandboxes;
+	server->threads = on_http + SOS_SERVER_RESERVE;
+	server->places = 2 * options->queue_limit + options->max_sandboxes;
+	if (server->places < FEWEST_PLACES)
+		server->places = FEWEST_PLACES;
 }
 
 static bool matches_path(const struct route *route, const struct sos_request *request)
@@ -166,7 +172,15 @@ void sos_server_handle(void *data, struct sos_request *request)
 		return;
 	if (route->body != BODY_IGNORED && !read_body(request, route))
 		return;
-	route->handle(request);
+	if (!route->waits) {
+		route->handle(request);
+		return;
+	}
+	bool fits = atomic_fetch_add(&server->occupied, 1) < server->threads - SOS_SERVER_RESERVE;
+	/* With a body that nobody reads its connection could not be left to another. */
+	if (fits || !request->body_read || !sos_take_over(request, route->handle))
+		route->handle(request);
+	atomic_fetch_sub(&server->occupied, 1);
 }
 
 /* ---- waiting ---- */
@@ -220,12 +234,12 @@ static bool enter(struct sos_request *request, unsigned most, bool shared)
 
 bool sos_server_enter_wait(struct sos_request *request)
 {
-	return enter(request, request->server->threads - SOS_SERVER_RESERVE, true);
+	return enter(request, request->server->places, true);
 }
 
 bool sos_server_enter_stop(struct sos_request *request)
 {
-	return enter(request, request->server->threads - SOS_SERVER_STOP_RESERVE, false);
+	return enter(request, request->server->places + SOS_SERVER_STOP_PLACES, false);
 }
 
 void sos_server_leave_wait(struct sos_request *request)
@@ -250,7 +264,7 @@ unsigned sos_server_body_limit(const struct sos_request *request)
 	struct sos_server *server = request->server;
 	if (!server)
 		return FEWEST_BODIES; /* its path was refused before it came here */
-	unsigned taken = server->threads / 4 + atomic_load(&server->blocked);
+	unsigned taken = server->threads / 4 + atomic_load(&server->occupied);
 	return taken + FEWEST_BODIES < server->threads ? server->threads - taken : FEWEST_BODIES;
 }
 

@@ -23,14 +23,18 @@ struct sos_server {
 	_Atomic(struct sos_pool *) pool; /* NULL until it is made */
 	atomic_bool closing;
 	atomic_uint blocked;   /* requests that wait for a command, a start or a stop */
+	atomic_uint occupied;  /* threads of the HTTP end that such requests have */
+	unsigned places;       /* for requests that wait */
 	unsigned threads;      /* of the HTTP end */
 };
 
-/* Threads that are kept for requests that do not wait: list, stop, health. */
-#define SOS_SERVER_RESERVE 24
-#define SOS_SERVER_STOP_RESERVE 12 /* of these, what stops leave */
+/* Threads of the HTTP end that are kept for requests that do not wait: list, health, and to read heads and bodies. */
+#define SOS_SERVER_RESERVE 48
+/* Places that only stops may take. */
+#define SOS_SERVER_STOP_PLACES 12
 
-unsigned sos_server_threads(const struct sos_options *options);
+/* Fill in `places` and `threads`. */
+void sos_server_size(struct sos_server *server);
 /* The HTTP end's handler. */
 void sos_server_handle(void *server, struct sos_request *request);
 

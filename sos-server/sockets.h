@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sos_socket_visit {
@@ -18,3 +19,5 @@ struct sos_socket_visit {
 void sos_sockets_visit(struct sos_socket_visit *visit);
 /* False: it has none. */
 bool sos_socket_peer(int fd, struct sockaddr_in *peer);
+/* All of it, on a socket that does not block. False: its client is gone, or takes nothing for so long. */
+bool sos_socket_send(int fd, const void *data, size_t length, int timeout_ms);

@@ -129,7 +129,7 @@ static int64_t collect(struct polled *polled)
 	pthread_mutex_lock(&lock);
 	for (struct sos_start *s = first; s; s = s->next) {
 		if (s->fd == -1 && now - s->since_ns >= LOOK_AFTER_NS) {
-			s->fd = sos_connection_descriptor(&s->request->busy);
+			s->fd = sos_connection_descriptor(&s->request->busy, NULL);
 			if (s->fd < 0)
 				s->fd = -2;
 		}

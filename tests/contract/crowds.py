@@ -2,8 +2,8 @@
 """More clients than threads, slow ones, and what they may not take from others. On the real Engine."""
 
 import collections
-import concurrent.futures
 import contextlib
+import json
 import os
 import re
 import resource
@@ -120,6 +120,16 @@ def dripping(env):
             dripper.join()
 
 
+def slow_readers(env):
+    """600 clients that ask for much and take none of it keep nobody out"""
+    with env.started() as path:
+        env.run(path, "head -c 16000000 /dev/zero | tr '\\0' x", exec_id="much", max_output_bytes=1 << 25)
+        request = f"GET {path}/exec/much HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        with crowd(env, 600, request):
+            until(lambda: env.request("POST", path + "/exec", {"command": "true"})[0] == 200, 3)
+            yield from others_are_served(env, path)
+
+
 def slow_but_steady(env):
     """a body that comes slowly and comes is taken"""
     body = b'{"image": "x"' + b" " * 60000 + b"}"
@@ -132,43 +142,130 @@ def slow_but_steady(env):
         yield want("status", statuses(connection.recv(4096)), [200])
 
 
+def exec_request(path, **body):
+    text = json.dumps(body)
+    return (f"POST {path}/exec HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n"
+            f"Connection: close\r\n\r\n{text}").encode()
+
+
+def read_all(connection):
+    """(status, decoded body) of an answer that ends with the connection."""
+    got = b""
+    connection.settimeout(60)
+    while piece := connection.recv(65536):
+        got += piece
+    head, _, body = got.partition(b"\r\n\r\n")
+    return statuses(head)[-1], json.loads(body) if b"application/json" in head else body.decode()
+
+
+def many_on_one(env):
+    """200 commands at once on one session are all answered, first come, first served"""
+    with env.started() as path, contextlib.ExitStack() as stack:
+        env.run(path, "n=0")
+        connections = []
+        for number in range(200):
+            command = "until [ -e /tmp/go ]; do sleep 0.01; done; echo 0" if number == 0 else "echo $((n = n + 1))"
+            connections.append(socket.create_connection(("127.0.0.1", env.port), timeout=10))
+            stack.enter_context(connections[-1])
+            connections[-1].sendall(exec_request(path, command=command, exec_id=f"many-{number}"))
+            # Two that are on their way may overtake each other; one that is known has its place.
+            known = f"{path}/exec/many-{number}?wait_ms=0"
+            if not until(lambda: env.request("GET", known)[0] == 202):
+                yield f"command {number} is {env.request('GET', known)}"
+        yield from others_are_answered(env, path)
+        env.run(path, "touch /tmp/go", standalone=True)
+        answers = [read_all(connection) for connection in connections]
+        yield want("statuses", collections.Counter(status for status, _ in answers), {200: 200})
+        yield want("outputs", [answer["output"] for _, answer in answers], [str(number) for number in range(200)])
+
+
+def others_are_answered(env, path):
+    """What does not wait for that session."""
+    for method, target, body in (("GET", "/healthz", None), ("GET", "/sandboxes", None), ("GET", path, None),
+                                 ("POST", path + "/exec", {"command": "echo x", "standalone": True})):
+        begun = time.monotonic()
+        yield want(target, env.request(method, target, body, timeout=30)[0], 200)
+        if time.monotonic() - begun > PROMPT:
+            yield f"{target} took {time.monotonic() - begun:.1f} s"
+
+
+def readable(connections):
+    """Those that have an answer."""
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection, select.POLLIN)
+    ready = {number for number, _ in poll.poll(0)}
+    return [connection for connection in connections if connection.fileno() in ready]
+
+
 def flood_of_one(env):
-    """200 commands at once on one session: some run, in order, the rest is 503; other sandboxes are served"""
+    """600 commands at once on one session: some run, in order, the rest is 503; other sandboxes are served"""
     with env.started() as flooded, env.started() as other:
         env.run(flooded, "n=0")
-        with concurrent.futures.ThreadPoolExecutor(200) as pool:
-            command = {"command": "n=$((n + 1)); echo $n; sleep 0.05"}
-            got = [pool.submit(env.request, "POST", flooded + "/exec", command) for _ in range(200)]
-            until(lambda: any(future.done() and future.result()[0] == 503 for future in got))
+        with crowd(env, 600, exec_request(flooded, command="n=$((n + 1)); echo $n; sleep 0.02")) as connections:
+            until(lambda: len(readable(connections)) > 200)
             yield from others_are_served(env, other)
-            busy = sum(not future.done() for future in got)
-            if busy < 10:
-                yield f"only {busy} commands were waiting while the others were served"
-        results = [future.result() for future in got]
-        refused = [answer for answer in results if answer[0] != 200]
+            waiting = len(connections) - len(readable(connections))
+            if waiting < 50:
+                yield f"only {waiting} were waiting while the others were served"
+            got = [read_all(connection) for connection in connections]
+        refused = [answer for answer in got if answer[0] != 200]
         for answer in refused:
             yield want_error("the rest", answer, 503, "this sandbox")
-        numbers = sorted(int(answer["output"]) for status, answer in results if status == 200)
-        yield want("the numbers", numbers, list(range(1, 201 - len(refused))))
-        if len(numbers) < 50:
+        numbers = sorted(int(answer["output"]) for status, answer in got if status == 200)
+        yield want("the numbers", numbers, list(range(1, len(numbers) + 1)))
+        if len(numbers) < 200:
             yield f"only {len(numbers)} ran"
         yield want("afterwards", env.run(flooded, "echo $n")["output"], str(len(numbers)))
 
 
 def retry_after(env):
     """the 503 says when to try again"""
-    with env.started() as path:
-        body = b'{"command": "sleep 5"}'
-        request = (f"POST {path}/exec HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n").encode()
-        with crowd(env, 100, request + body) as connections:
-            poll = select.poll()
-            for connection in connections:
-                poll.register(connection, select.POLLIN)
-            first = poll.poll(5000)
-            texts = [c.recv(4096) for c in connections if c.fileno() in dict(first)]
-            yield want("statuses", {code for text in texts for code in statuses(text)}, {503})
-            if not all(b"\r\nRetry-After: 1\r\n" in text for text in texts):
-                yield f"no Retry-After in {texts[0]!r}"
+    with env.started() as path, crowd(env, 600, exec_request(path, command="sleep 5")) as connections:
+        until(lambda: readable(connections), 5)
+        texts = [connection.recv(4096) for connection in readable(connections)]
+        yield want("statuses", {code for text in texts for code in statuses(text)}, {503})
+        wrong = [text for text in texts if b"\r\nRetry-After: 1\r\n" not in text]
+        if wrong:
+            yield f"no Retry-After in {wrong[0]!r}"
+
+
+def waiting_starts(env):
+    """a hundred times as many starts waiting as there are places lock out neither commands nor stops"""
+    with Server(env.program, "-m", "2", "--max-waiting", "200", "--log-level", "error") as server:
+        own = Environment(env.options, server)
+        with own.started() as busy, own.started() as stopped, contextlib.ExitStack() as stack:
+            paths = [own.create() for _ in range(200)]
+            for path in paths:
+                connection = socket.create_connection(("127.0.0.1", own.port), timeout=10)
+                stack.enter_context(connection)
+                connection.sendall(f"POST {path}/start HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            if not until(lambda: all(s["state"] == "queued" for s in own.request("GET", "/sandboxes")[1]
+                                     if "/sandboxes/" + s["id"] in paths)):
+                yield "not all of them wait"
+            yield from others_are_served(own, busy)
+            yield want("stop", own.request("POST", stopped + "/stop")[0], 200)
+            if not until(lambda: own.request("GET", paths[0])[1]["state"] == "started", 20):
+                yield f"the first is {own.request('GET', paths[0])[1]['state']}"
+            stack.close()
+            if not until(lambda: all(s["state"] != "queued" for s in own.request("GET", "/sandboxes")[1])):
+                yield "some still wait though their clients are gone"
+
+
+def ended_while_many_wait(env):
+    """a SIGTERM while 200 commands wait answers all of them and exits 0"""
+    with Server(env.program, "-m", "2", "--log-level", "error") as server:
+        own = Environment(env.options, server)
+        path = own.create()
+        yield want("start", own.request("POST", path + "/start")[0], 200)
+        with crowd(own, 200, exec_request(path, command="sleep 20")) as connections:
+            last = f"{path}/exec/last?wait_ms=0"
+            with crowd(own, 1, exec_request(path, command="true", exec_id="last")) as more:
+                until(lambda: own.request("GET", last)[0] == 202)
+                server.process.terminate()
+                got = [read_all(connection) for connection in connections + more]
+        yield want("statuses", collections.Counter(status for status, _ in got), {503: 201})
+        yield want("exit", server.process.wait(40), 0)
 
 
 class Relay:
@@ -282,5 +379,6 @@ def memory(env):
             kept.close()
 
 
-TESTS = [slow_bodies, slow_bodies_and_idle, unread_bodies, dripping, slow_but_steady, flood_of_one, retry_after,
-         silent_engine, foreign_targets, foreign_ports, memory]
+TESTS = [slow_bodies, slow_bodies_and_idle, unread_bodies, dripping, slow_readers, slow_but_steady, many_on_one,
+         flood_of_one, retry_after, waiting_starts, ended_while_many_wait, silent_engine, foreign_targets, foreign_ports,
+         memory]
