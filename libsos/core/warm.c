@@ -212,8 +212,8 @@ static struct sos_warm_kind *richest_locked(struct sos_warm *warm)
 	return richest;
 }
 
-/* Where the first one who waits, and has no slot on its way, can have a container of the stock it gets that. */
-static bool offer_locked(struct sos_pool *pool)
+/* Where the one who waits behind `skip` others can have a container of the stock it gets that, slot and all. */
+static bool offer_locked(struct sos_pool *pool, unsigned skip)
 {
 	struct sos_warm *warm = &pool->warm;
 	sos_list_each (node, &warm->kinds) {
@@ -223,7 +223,7 @@ static bool offer_locked(struct sos_pool *pool)
 		struct sos_run *run = sos_list_entry(kind->stock.next, struct sos_run, stock);
 		/* Before, since whoever gets it goes on at once. */
 		run->taken = true;
-		if (!sos_queue_offer(&pool->queue, warm->yielded, sos_warm_takes, kind, run)) {
+		if (!sos_queue_offer(&pool->queue, skip, sos_warm_takes, kind, run)) {
 			run->taken = false;
 			continue;
 		}
@@ -236,14 +236,28 @@ static bool offer_locked(struct sos_pool *pool)
 	return false;
 }
 
-/* One that is being made: its slot comes back as soon as it is taken down. */
+/* Or one that is being made, once it is there: sooner than if it were taken down for another one. */
+static bool promise_locked(struct sos_pool *pool, unsigned skip)
+{
+	sos_list_each (node, &pool->warm.ups) {
+		struct sos_warm_up *up = sos_list_entry(node, struct sos_warm_up, node);
+		if (up->yields || up->promised || sos_list_empty(&up->kind->node))
+			continue;
+		up->promised = sos_queue_wants(&pool->queue, skip, sos_warm_takes, up->kind);
+		if (up->promised)
+			return true;
+	}
+	return false;
+}
+
+/* One that is being made for nobody: its slot comes back as soon as it is taken down. */
 static bool cancel_one_locked(struct sos_warm *warm, struct plan *plan)
 {
 	if (plan->cancelled_count == sizeof(plan->cancelled) / sizeof(plan->cancelled[0]))
 		return false;
 	sos_list_each (node, &warm->ups) {
 		struct sos_warm_up *up = sos_list_entry(node, struct sos_warm_up, node);
-		if (up->yields)
+		if (up->yields || up->promised)
 			continue;
 		up->yields = true;
 		plan->cancelled[plan->cancelled_count++] = sos_sandbox_ref(up->bring.launch.sandbox);
@@ -252,24 +266,35 @@ static bool cancel_one_locked(struct sos_warm *warm, struct plan *plan)
 	return false;
 }
 
+static bool make_room_locked(struct sos_warm *warm, struct plan *plan)
+{
+	struct sos_warm_kind *kind = richest_locked(warm);
+	if (!kind)
+		return cancel_one_locked(warm, plan);
+	sos_list_entry(kind->stock.next, struct sos_run, stock)->yields = true;
+	remove_for(warm, kind, plan);
+	return true;
+}
+
+/* Something for each start that waits, as far as there is anything. */
 static void yield_locked(struct sos_pool *pool, struct plan *plan)
 {
 	struct sos_warm *warm = &pool->warm;
+	unsigned skip = warm->yielded, used, queued;
+	sos_list_each (node, &warm->ups)
+		sos_list_entry(node, struct sos_warm_up, node)->promised = false;
 	for (;;) {
-		unsigned used, queued;
 		sos_queue_count(&pool->queue, &used, &queued);
-		if (queued <= warm->yielded)
+		if (queued <= skip)
 			return;
-		if (offer_locked(pool))
+		if (offer_locked(pool, skip))
 			continue;
-		struct sos_warm_kind *kind = richest_locked(warm);
-		if (kind) {
-			sos_list_entry(kind->stock.next, struct sos_run, stock)->yields = true;
-			remove_for(warm, kind, plan);
-		} else if (!cancel_one_locked(warm, plan)) {
-			return;
+		if (!promise_locked(pool, skip)) {
+			if (!make_room_locked(warm, plan))
+				return;
+			warm->yielded++;
 		}
-		warm->yielded++;
+		skip++;
 	}
 }
 

@@ -60,6 +60,7 @@ struct sos_warm_up {
 	struct sos_starter starter;
 	struct sos_bring bring;
 	bool yields; /* it was cancelled: its slot is for a start that waits */
+	bool promised; /* in one plan: a start that it fits waits for it */
 	bool closed; /* or because the pool closes */
 };
 
