@@ -77,7 +77,6 @@ static void test_environment(void)
 						.environment = wrong});
 	tap_equal(box_answer(&box, 902, NULL, why), E2BIG, "what is none is refused: %s", why);
 	box_hang_up(&box);
-	box_listen(&box);
 	if (!box_accept(&box, 5000, &hello))
 		tap_bail("no second hello");
 	struct sos_frame_reader r;
