@@ -241,16 +241,13 @@ void sos_timer_set(struct sos_loop *loop, struct sos_timer *timer, int64_t deadl
 		SOS_LOCKED(&loop->lock);
 		if (timer->armed)
 			sos_list_remove(&timer->node);
-		struct sos_list *before = &loop->timers;
-		sos_list_each(node, &loop->timers) {
-			if (sos_list_entry(node, struct sos_timer, node)->deadline > deadline) {
-				before = node;
-				break;
-			}
-		}
+		/* From the end: most are lifetimes, and those that are set later end later. */
+		struct sos_list *after = loop->timers.prev;
+		while (after != &loop->timers && sos_list_entry(after, struct sos_timer, node)->deadline > deadline)
+			after = after->prev;
 		timer->deadline = deadline;
 		timer->armed = true;
-		sos_list_append(before, &timer->node); /* before `before`: append puts it at the end of that ring */
+		sos_list_append(after->next, &timer->node); /* append puts it before that one */
 		first = loop->timers.next == &timer->node;
 	}
 	if (first && !sos_loop_is_self(loop))

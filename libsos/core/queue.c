@@ -133,17 +133,30 @@ bool sos_queue_try(struct sos_queue *queue)
 	return true;
 }
 
+/* NULL: there is none behind so many. */
+static struct sos_ticket *behind_locked(struct sos_queue *queue, unsigned skip)
+{
+	if (skip >= queue->queued)
+		return NULL;
+	struct sos_list *node = queue->waiting.next;
+	while (skip--)
+		node = node->next;
+	return sos_list_entry(node, struct sos_ticket, node);
+}
+
+bool sos_queue_wants(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data)
+{
+	SOS_LOCKED(&queue->lock);
+	struct sos_ticket *ticket = behind_locked(queue, skip);
+	return ticket && takes(ticket->wants, data);
+}
+
 bool sos_queue_offer(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data,
 		     void *gift)
 {
 	SOS_LOCKED(&queue->lock);
-	if (skip >= queue->queued)
-		return false;
-	struct sos_list *node = queue->waiting.next;
-	while (skip--)
-		node = node->next;
-	struct sos_ticket *ticket = sos_list_entry(node, struct sos_ticket, node);
-	if (!takes(ticket->wants, data))
+	struct sos_ticket *ticket = behind_locked(queue, skip);
+	if (!ticket || !takes(ticket->wants, data))
 		return false;
 	remove_locked(queue, ticket);
 	ticket->gift = gift;

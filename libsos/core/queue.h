@@ -52,6 +52,8 @@ bool sos_queue_try(struct sos_queue *queue);
  * has both then, the slot and `gift`. False: nobody took it. */
 bool sos_queue_offer(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data,
 		     void *gift);
+/* Whether that one would take it. */
+bool sos_queue_wants(struct sos_queue *queue, unsigned skip, bool (*takes)(void *wants, void *data), void *data);
 /* Give a slot back. */
 void sos_queue_release(struct sos_queue *queue);
 /* Count a container that is there already, beyond capacity if it must be. */

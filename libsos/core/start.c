@@ -158,9 +158,7 @@ static int end(struct start *start, int code, struct sos_error *error)
 		close(start->starter.cancel_fd);
 	sos_ticket_clear(&start->starter.ticket);
 	sos_bring_clear(&start->bring);
-	if (start->took_warm)
-		sos_warm_kick_soon(pool);
-	else
+	if (code || !start->took_warm)
 		sos_warm_kick(pool);
 	if (code) {
 		sos_pool_note(pool, code, error);
@@ -273,6 +271,8 @@ static int cold(struct start *start, struct sos_error *error)
 static int warm(struct start *start, struct sos_run *run, struct sos_warm_fit fit, struct sos_error *error)
 {
 	struct sos_bring *bring = &start->bring;
+	/* Before the sandbox's own clocks are set: the loop wakes once then. */
+	sos_warm_kick_soon(start->pool);
 	char **rest = start->sandbox->spec->setup_commands + fit.setup_done;
 	int r = *rest ? make_cancellable(start, error) : 0;
 	bring->launch.call.cancel_fd = start->starter.cancel_fd;

@@ -60,6 +60,7 @@ struct sos_warm_up {
 	struct sos_starter starter;
 	struct sos_bring bring;
 	bool yields; /* it was cancelled: its slot is for a start that waits */
+	bool promised; /* in one plan: a start that it fits waits for it */
 	bool closed; /* or because the pool closes */
 };
 
@@ -95,12 +96,17 @@ void sos_warm_empty(struct sos_pool *pool);
 void sos_warm_end(struct sos_pool *pool);
 void sos_warm_clear(struct sos_pool *pool);
 void sos_warm_kind_unref_locked(struct sos_warm *warm, struct sos_warm_kind *kind);
+/* No longer one of the stock's; its containers go into `removed`. */
+void sos_warm_drop_kind_locked(struct sos_warm *warm, struct sos_warm_kind *kind, struct sos_list *removed);
 /* The oldest of a kind, out of the stock; it has one. */
 struct sos_run *sos_warm_pop_locked(struct sos_warm *warm, struct sos_warm_kind *kind);
 /* Hand those that were popped to the workers, for removal; without the lock. */
 void sos_warm_remove_all(struct sos_list *removed);
 /* Of a kind that could not be made, or whose container died in the stock: wait longer each time. */
 bool sos_warm_failed_locked(struct sos_warm_kind *kind, int code, const char *message);
+
+/* warm_plan.c. Of the stock's timer. */
+void sos_warm_plan(struct sos_timer *timer);
 
 /* warm_up.c. Begin to make one: the caller has a slot for it, and nobody else may know of it yet. False: no memory. */
 bool sos_warm_up_locked(struct sos_pool *pool, struct sos_warm_kind *kind);

@@ -148,6 +148,18 @@ def signals(env):
                 server.process.kill()
 
 
+def suspended(env):
+    """a server that was stopped and continued goes on"""
+    with Server(env.program, "-m", "1", "--log-level", "error") as server:
+        for _ in range(3):
+            server.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.1)
+            server.process.send_signal(signal.SIGCONT)
+            time.sleep(0.2)
+            yield want("alive", server.process.poll(), None)
+            yield want("answers", server.request("GET", "/healthz")[0], 200)
+
+
 def engine(method, path):
     """The status of a request to the Engine."""
     with socket.socket(socket.AF_UNIX) as connection:
@@ -288,4 +300,4 @@ def logs(env):
             yield f"{form}: started is {started}"
 
 
-TESTS = [usage, ready_line, taken_port, taken_pool, signals, signal_during_starts, second_signal, no_engine, logs]
+TESTS = [usage, ready_line, taken_port, taken_pool, signals, suspended, signal_during_starts, second_signal, no_engine, logs]

@@ -102,21 +102,29 @@ static void *run_start(void *sandbox)
 	return (void *)(intptr_t)sos_sandbox_start(sandbox, NULL, NULL);
 }
 
+/* Two that share a pull: the end of one is not the other's. */
 static void test_cancel(struct sos_pool *pool)
 {
-	struct sos_sandbox *sandbox = create(pool, setting("SOS_TEST_HANGING"));
-	pthread_t thread;
+	struct sos_sandbox *sandboxes[2];
+	pthread_t threads[2];
 	void *code;
 	int64_t start;
 
-	pthread_create(&thread, NULL, run_start, sandbox);
-	tap_ok(harness_wait_state(sandbox, SOS_STATE_PULLING), "a pull that hangs");
-	start = harness_now_ms();
-	sos_sandbox_cancel_start(sandbox);
-	pthread_join(thread, &code);
-	tap_equal((intptr_t)code, SOS_ERROR_CANCELLED, "is cancelled");
-	tap_ok(harness_now_ms() - start < 3000, "at once");
-	harness_stop(sandbox);
+	for (int i = 0; i < 2; i++) {
+		sandboxes[i] = create(pool, setting("SOS_TEST_HANGING"));
+		pthread_create(&threads[i], NULL, run_start, sandboxes[i]);
+		tap_ok(harness_wait_state(sandboxes[i], SOS_STATE_PULLING), "a pull that hangs");
+	}
+	for (int i = 0; i < 2; i++) {
+		start = harness_now_ms();
+		sos_sandbox_cancel_start(sandboxes[i]);
+		pthread_join(threads[i], &code);
+		tap_equal((intptr_t)code, SOS_ERROR_CANCELLED, "is cancelled");
+		tap_ok(harness_now_ms() - start < 3000, "at once");
+		harness_stop(sandboxes[i]);
+		if (i == 0)
+			tap_equal(harness_state(sandboxes[1]), SOS_STATE_PULLING, "the other one goes on");
+	}
 }
 
 int main(void)

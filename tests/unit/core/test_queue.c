@@ -159,6 +159,9 @@ START_TEST(offers)
 	/* Not to the second as long as the first has nothing. */
 	ck_assert(!sos_queue_offer(&queue, 0, takes, &one, &gift));
 	ck_assert(!sos_queue_offer(&queue, 4, takes, &one, &gift));
+	ck_assert(sos_queue_wants(&queue, 1, takes, &one));
+	ck_assert(!sos_queue_wants(&queue, 2, takes, &one));
+	ck_assert(!sos_queue_wants(&queue, 4, takes, &one));
 	ck_assert(sos_queue_offer(&queue, 1, takes, &one, &gift));
 	ck_assert_int_eq(sos_queue_wait(&queue, &tickets[1], 0, NULL), 0);
 	ck_assert_ptr_eq(tickets[1].gift, &gift);

@@ -185,7 +185,7 @@ START_TEST(waiting_starts_come_first)
 }
 END_TEST
 
-/* A container that gets ready while a start that it fits waits for a slot goes to that start. */
+/* A container that is being made when a start that it fits has to wait goes to that start. */
 START_TEST(one_that_gets_ready_goes_to_who_waits)
 {
 	fake_block(FAKE_WAIT);
@@ -193,12 +193,14 @@ START_TEST(one_that_gets_ready_goes_to_who_waits)
 	struct sos_sandbox *sandbox = make_with(pool, NULL);
 	struct call call = {0};
 	fake_wait_blocked(FAKE_WAIT, 1);
-	/* It was asked to yield, or is offered: either way the start comes to its container. */
 	pool_test_launch(&call, sandbox, pool_test_start_thread);
 	pool_test_wait_event(SOS_EVENT_QUEUED, 1);
+	usleep(50000); /* it could be taken down for it by now */
 	fake_release(FAKE_WAIT);
 	ck_assert_int_eq(pool_test_finish(&call), 0);
 	ck_assert_int_eq(fake_most_containers(), 1);
+	ck_assert_int_eq(fake_calls(FAKE_CREATE), 1 + 1); /* and the one that placed sos-init */
+	ck_assert_uint_eq(pool_test_stats(pool).warm_hits, 1);
 	ck_assert_uint_eq(pool_test_state(sandbox), SOS_STATE_STARTED);
 	sos_sandbox_unref(sandbox);
 	pool_test_end_pool(pool);
