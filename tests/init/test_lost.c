@@ -2,6 +2,7 @@
 /* Broken connections, and the clocks that end a container. usage: test_lost SOS-INIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -245,6 +246,18 @@ static void test_notified_end_while_away(struct box *box)
 	close(box->notify);
 }
 
+/* Those of PID 1 at rest: a child that starts, the one that counts among them, holds one more for a moment. */
+static int descriptors(struct box *box)
+{
+	int least = INT_MAX;
+	for (int i = 0; i < 20; i++) {
+		char *text = box_shell(box, "ls /proc/1/fd | wc -l", &(int){0});
+		least = text && atoi(text) < least ? atoi(text) : least;
+		free(text);
+	}
+	return least;
+}
+
 static void test_violations(struct box *box)
 {
 	static const struct {
@@ -260,7 +273,7 @@ static void test_violations(struct box *box)
 		{"bytes behind a frame", {0, 0, 0, 0, 22}, 20},
 	};
 	struct sos_frame hello, frame;
-	char *before = box_shell(box, "ls /proc/1/fd | wc -l", &(int){0});
+	int before = descriptors(box);
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
 		box_send(box, cases[i].data, cases[i].length, NULL, 0);
 		bool closed = !box_receive(box, 3000, &frame);
@@ -278,14 +291,7 @@ static void test_violations(struct box *box)
 		close(fds[i]);
 	box_hang_up(box);
 	tap_ok(closed && box_accept(box, 5000, &hello), "twelve descriptors: it hangs up and dials anew");
-	char *text = NULL;
-	for (int i = 0; i < 50 && !(text && strcmp(text, before) == 0); i++) { /* one is open while a child starts */
-		free(text);
-		text = box_shell(box, "ls /proc/1/fd | wc -l", &(int){0});
-	}
-	tap_string(text, before, "none of them stays, and it goes on");
-	free(text);
-	free(before);
+	tap_equal(descriptors(box), before, "none of them stays, and it goes on");
 }
 
 static int64_t closing(struct box *box, const char *reason, int timeout_ms)
