@@ -180,10 +180,11 @@ static int take_turn(struct sos_session *session, int64_t timeout_ms, int cancel
 	return r ? sos_error_set(error, r, "no descriptor to wait for the session by") : 0;
 }
 
-/* With the turn: a command failed on our side (no memory, say) and the shell may be anywhere in it. */
+/* With the turn: a command failed on our side (no memory, say) and the shell may be anywhere in it; not where it was
+ * told nothing yet, as when the disk had no room for the text. */
 static void give_up(struct sos_session *session)
 {
-	if (session->end != SOS_SESSION_ALIVE)
+	if (session->end != SOS_SESSION_ALIVE || (!session->typed && !sos_link_ended(session->link)))
 		return;
 	if (!sos_link_ended(session->link))
 		sos_child_signal(&session->child, SIGKILL, SOS_SCOPE_PROCESS, NULL);

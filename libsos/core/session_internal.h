@@ -45,6 +45,7 @@ struct sos_session {
 	uint64_t tokens[SOS_SESSION_TOKENS];
 	unsigned tokens_left;
 	uint64_t before;              /* the sequence of the last command before the caller's own */
+	bool typed;                   /* something of this command may have reached the shell */
 	struct sos_record last;       /* the record of the command before */
 	char flags[SOS_DRIVER_FLAGS]; /* $- as the session began */
 	enum sos_shell_clean clean;

@@ -63,6 +63,7 @@ struct run {
 int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error)
 {
 	ssize_t n;
+	session->typed = true;
 	do
 		n = write(session->command_fd, line, length);
 	while (n < 0 && errno == EINTR);
@@ -475,6 +476,7 @@ int sos_session_run(struct sos_session *session, const struct sos_command *comma
 			       run.start + command->timeout_ms * MS :
 			       SOS_CLOCK_NEVER;
 	session->junk = 0;
+	session->typed = false;
 	int r = look_at_child(&run);
 	if (r == 0 && !run.done)
 		r = send_command(&run, command, error);

@@ -2,9 +2,11 @@
 
 /* Typed errors: each with its code, a line that says what to do, and nothing left behind. */
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -225,6 +227,39 @@ static void test_specs(struct sos_pool *pool)
 	}
 }
 
+/* No room for a command's text: it was not run, and the session goes on. A limit on the size of files does what a full
+ * disk does. */
+static void test_no_room(struct sos_pool *pool)
+{
+	struct sos_sandbox *sandbox = harness_start(pool, "sos-test:bash");
+	struct sos_exec_options options = SOS_EXEC_OPTIONS_INIT;
+	struct sos_error error = SOS_ERROR_INIT;
+	struct sos_result *result = NULL;
+	struct rlimit before, small;
+	size_t length = 200000;
+	char *text = malloc(length);
+
+	memset(text, 'x', length);
+	memcpy(text, "kept=2; : ", 10);
+	options.command = text;
+	options.command_length = length;
+	tap_ok(harness_expect(sandbox, "kept=1", ""), "a command before");
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	small = before;
+	small.rlim_cur = 65536;
+	setrlimit(RLIMIT_FSIZE, &small);
+	tap_ok(sos_sandbox_exec(sandbox, &options, &result, &error) < 0 && !result, "a text that has no room");
+	setrlimit(RLIMIT_FSIZE, &before);
+	says(&error, SOS_ERROR_SYSTEM, "cannot write the command", "a text that has no room");
+	tap_ok(harness_expect(sandbox, "echo \"$kept\"", "1\n"), "it was not run, and the session goes on");
+	tap_equal(sos_sandbox_exec(sandbox, &options, &result, &error), 0, "once there is room it is run");
+	sos_result_unref(result);
+	tap_ok(harness_expect(sandbox, "echo \"$kept\"", "2\n"), "as it should");
+	free(text);
+	harness_stop(sandbox);
+}
+
 static void test_options(void)
 {
 	struct sos_pool_options options = SOS_POOL_OPTIONS_INIT;
@@ -272,6 +307,7 @@ int main(void)
 	test_start(pool, options.name);
 	test_states(pool);
 	test_specs(pool);
+	test_no_room(pool);
 	sos_pool_free(pool);
 	tap_equal(harness_pool_containers(options.name), 0, "nothing is left of the pool");
 	rmdir(directory);
