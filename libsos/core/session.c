@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +240,40 @@ enum sos_session_end sos_session_state(struct sos_session *session)
 	if (session->end == SOS_SESSION_ALIVE && !session->busy && sos_child_look(&session->child).exited)
 		return SOS_SESSION_EXITED;
 	return session->end;
+}
+
+/* ---- typing ---- */
+
+#define ROOM_MS 10000
+#define ROOM_LOOK_MS 100
+
+/* By attach a line stays in the pipe until the word came that it was read: there may be no room for the next one yet.
+ * 0: there is; 1: nobody is left to read it, as the wait for the record will find; -1: not in time. */
+static int await_room(struct sos_session *session)
+{
+	int64_t deadline = sos_clock_deadline(ROOM_MS);
+	struct pollfd room = { session->command_fd, POLLOUT, 0 };
+	while (poll(&room, 1, ROOM_LOOK_MS) <= 0) {
+		struct sos_child_state state = sos_child_look(&session->child);
+		if (state.exited || state.ended)
+			return 1;
+		if (sos_clock_ns() >= deadline)
+			return -1;
+	}
+	return 0;
+}
+
+int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error)
+{
+	ssize_t n;
+	int room = 0;
+	session->typed = true;
+	do
+		n = write(session->command_fd, line, length);
+	while (n < 0 && (errno == EINTR || (errno == EAGAIN && (room = await_room(session)) == 0)));
+	if (n != (ssize_t)length && room <= 0)
+		return sos_error_errno(error, SOS_ERROR_LOST, n < 0 ? errno : EPIPE, "cannot type to the shell");
+	return 0;
 }
 
 /* ---- life ---- */

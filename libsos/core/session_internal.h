@@ -64,4 +64,6 @@ struct sos_run_number sos_session_next(struct sos_session *session);
 /* Wait for the record of `session->run` after a line of our own was written; used to open a session.
  * 1: it came; 0: the shell asks for another line without; or a code. */
 int sos_session_await(struct sos_session *session, int64_t deadline, struct sos_error *error);
+
+/* session.c: with the turn. */
 int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error);

@@ -60,18 +60,6 @@ struct run {
 	bool unheard;         /* the shell ended and had not read it */
 };
 
-int sos_session_type(struct sos_session *session, const char *line, size_t length, struct sos_error *error)
-{
-	ssize_t n;
-	session->typed = true;
-	do
-		n = write(session->command_fd, line, length);
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)length)
-		return sos_error_errno(error, SOS_ERROR_LOST, n < 0 ? errno : EPIPE, "cannot type to the shell");
-	return 0;
-}
-
 /* ---- what comes from the shell ---- */
 
 /* A record of this command. True: it was the last one. */

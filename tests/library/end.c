@@ -282,18 +282,20 @@ static void test_free(uint32_t transport)
 	struct caller callers[THREADS];
 	struct sos_trajectory *trajectory = NULL;
 	struct sos_sandbox_info *info = NULL;
-	struct sos_sandbox *sandbox;
+	struct sos_sandbox *sandbox, *other;
 	struct sos_result *result, *none = NULL;
 	struct sos_cancel *cancel = new_cancel();
 	struct sos_pool *pool;
 	int64_t start;
 
 	options.name = name;
-	options.capacity = 1;
+	options.capacity = 2;
 	options.transport = transport;
 	pool = harness_pool_with(&options);
 	sandbox = harness_start(pool, IMAGE_BASH);
-	result = harness_run(sandbox, "echo outlives");
+	/* One that the threads leave alone: they run more commands than are kept. */
+	other = harness_start(pool, IMAGE_BASH);
+	result = harness_run(other, "echo outlives");
 	for (int i = 0; i < THREADS; i++) {
 		callers[i] = (struct caller){ .pool = sos_pool_ref(pool), .sandbox = sos_sandbox_ref(sandbox), .kind = i };
 		callers[i].cancel = i & 1 ? cancel : NULL;
@@ -315,12 +317,13 @@ static void test_free(uint32_t transport)
 	tap_equal(sos_sandbox_start(sandbox, NULL, NULL), SOS_ERROR_ENDED, "start after free");
 	tap_equal(sos_sandbox_stop(sandbox, 0, NULL), 0, "what is stopped can be stopped");
 	tap_string(sos_result_output(result, NULL), "outlives\n", "a result outlives the pool");
-	tap_equal(sos_sandbox_get_result(sandbox, sos_result_exec_id(result), 0, NULL, &none, NULL), 0, "and is found by its id");
+	tap_equal(sos_sandbox_get_result(other, sos_result_exec_id(result), 0, NULL, &none, NULL), 0, "and is found by its id");
 	sos_result_unref(none);
 	tap_equal(sos_sandbox_get_info(sandbox, &info, NULL), 0, "so is its info");
 	tap_equal(info ? info->state : 0, SOS_STATE_STOPPED, "which says stopped");
-	tap_ok(!sos_sandbox_get_trajectory(sandbox, &trajectory, NULL) && sos_trajectory_count(trajectory) >= 1,
+	tap_ok(!sos_sandbox_get_trajectory(other, &trajectory, NULL) && sos_trajectory_count(trajectory) >= 1,
 	       "and its trajectory");
+	sos_sandbox_unref(other);
 	sos_sandbox_unref(sandbox);
 	tap_string(sos_trajectory_get(trajectory, 0)->command, "echo outlives", "also without the sandbox");
 	sos_trajectory_free(trajectory);
