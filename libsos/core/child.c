@@ -298,6 +298,7 @@ struct sos_child_state sos_child_look(struct sos_child *child)
 	struct sos_child_state state = {
 		.exited = child->exited,
 		.paused = child->paused,
+		.breaks = child->breaks,
 		.status = child->status,
 		.refused = child->refused,
 		.ended = child->link->state == SOS_LINK_ENDED ? child->link->end_code : 0,

@@ -39,6 +39,7 @@ struct sos_child {
 	int wake_fd; /* an eventfd, written whenever something below changed; sos-init may have it too (SOS_SPAWN_NOTIFY) */
 	/* Under the link's lock; sos_child_look takes a copy. */
 	bool exited, paused;
+	unsigned breaks; /* of the connection: it may be back before anybody looks */
 	int refused; /* errno: sos-init could not start it (sos_child_start) */
 	int status;  /* as waitpid has it */
 	/* What sos-init drained while the connection was broken: comes before what is in the pipe. */
@@ -51,6 +52,7 @@ struct sos_child {
 
 struct sos_child_state {
 	bool exited, paused;
+	unsigned breaks; /* of the connection so far */
 	bool drained;  /* sos_child_take_drained has something */
 	int status;
 	int refused;   /* errno: it was not started */

@@ -113,8 +113,11 @@ void sos_link_broken(struct sos_link *link)
 		return;
 	link->state = SOS_LINK_DOWN;
 	fail_calls(link, ECONNRESET, "the connection to sos-init broke");
-	sos_list_each(node, &link->children)
-		sos_list_entry(node, struct sos_child, node)->paused = true;
+	sos_list_each(node, &link->children) {
+		struct sos_child *child = sos_list_entry(node, struct sos_child, node);
+		child->paused = true;
+		child->breaks++;
+	}
 	sos_link_wake_children(link);
 	changed(link);
 	sos_timer_set(link->loop, &link->grace, sos_clock_deadline(link->grace_ms));

@@ -39,6 +39,7 @@ struct standalone {
 	int stage;    /* 0 running, 1 interrupted, 2 killed */
 	bool exited;
 	bool paused;  /* the connection is broken: sos-init reads the pipes meanwhile */
+	unsigned breaks; /* of the connection that were noticed */
 	bool unsure;  /* it was broken: does sos-init know of the command? */
 	int status;
 	int refused;  /* errno: it could not be started */
@@ -190,7 +191,8 @@ static int look(struct standalone *run)
 	if (state.ended)
 		return sos_child_ended(&run->child, run->error);
 	run->paused = state.paused;
-	run->unsure |= state.paused;
+	run->unsure |= state.breaks != run->breaks;
+	run->breaks = state.breaks;
 	run->refused = state.refused;
 	run->exited = state.exited && !state.paused;
 	run->status = state.status;

@@ -99,4 +99,35 @@ START_TEST(a_start_may_be_lost)
 }
 END_TEST
 
-UNIT_MAIN("standalone", started_without_an_answer, a_start_may_be_lost)
+/* A connection that is back before anybody looked has broken all the same. */
+START_TEST(a_break_is_not_overlooked)
+{
+	static const char *const argv[] = { "prog", NULL };
+	struct fixture f;
+	struct sos_frame frame;
+	struct sos_child child;
+	uint32_t id;
+	int count;
+	open_link(&f);
+	int fd = connected(&f);
+	ck_assert_int_eq(sos_child_start(f.link, &child, 0, argv, NULL, 0, sos_clock_deadline(5000), NULL), 0);
+	ck_assert_uint_eq(receive(fd, &id, &frame, &count), SOS_FRAME_SPAWN);
+	ck_assert_uint_eq(sos_child_look(&child).breaks, 0);
+	for (unsigned breaks = 1; breaks <= 2; breaks++) {
+		close(fd);
+		while ((fd = dial(&f)) < 0)
+			sched_yield();
+		send_hello(fd, SOS_PROTOCOL_VERSION, NONCE);
+		ck_assert_uint_eq(receive(fd, &id, &frame, &count), SOS_FRAME_RESUME);
+		reply(fd, SOS_FRAME_OK, id, 0, NULL);
+		while (sos_child_look(&child).paused)
+			sched_yield();
+		ck_assert_uint_eq(sos_child_look(&child).breaks, breaks);
+	}
+	sos_child_free(&child);
+	close(fd);
+	close_link(&f);
+}
+END_TEST
+
+UNIT_MAIN("standalone", a_break_is_not_overlooked, started_without_an_answer, a_start_may_be_lost)
